@@ -1,0 +1,58 @@
+"""The commands: demo, collect, doctor.
+
+What belongs here: arguments and exit statuses. What does not: what the commands do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="data-collection", description=_first_line(__doc__))
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    demo = commands.add_parser("demo", help="run the main job on a sample world on loopback")
+    demo.add_argument("--folder", type=Path, default=Path("data/demo"), help="where it keeps data")
+    demo.add_argument("--ui", action="store_true", help="leave the UI up on 127.0.0.1")
+    demo.add_argument("--port", type=int, default=None, help="the UI's port")
+
+    collect = commands.add_parser(
+        "collect", help="run the main job once on the sources that the environment names"
+    )
+    collect.add_argument("--port", type=int, default=None, help="the UI's port while it runs")
+
+    doctor = commands.add_parser("doctor", help="say what works on this machine and what does not")
+    doctor.add_argument("--online", action="store_true", help="also ask the sources and the hub")
+
+    chosen = parser.parse_args(arguments)
+    console = Console(soft_wrap=True)
+    try:
+        if chosen.command == "demo":
+            from data_collection.sample.demo import run_demo
+
+            return run_demo(chosen.folder, ui=chosen.ui, console=console, port=chosen.port)
+        if chosen.command == "collect":
+            from data_collection.collect import run_collect
+
+            return run_collect(console=console, port=chosen.port)
+        from data_collection.doctor import run_doctor
+
+        return run_doctor(online=chosen.online, console=console)
+    except KeyboardInterrupt:
+        console.print("stopped; what is done is kept, and the same command goes on from there")
+        return 130
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").splitlines()[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

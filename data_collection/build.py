@@ -1,0 +1,97 @@
+"""Puts the graph together.
+
+What belongs here: which tiers there are and how folders meet; they never import each other. What
+does not: any work. Tests and the demo build a variant by keyword instead of patching a module.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+
+import dagster as dg
+
+from data_collection.automation import nightly, tier_jobs, tier_sensors, when_upstream_is_ready
+from data_collection.competition.assets import results_asset
+from data_collection.competition.catalogue import competition_tier
+from data_collection.competition.checks import competition_checks
+from data_collection.competition.editions import Edition, read_edition
+from data_collection.embedding.assets import muq_embeddings_asset
+from data_collection.embedding.resources import MuQResource
+from data_collection.recordings.assets import river_assets
+from data_collection.recordings.checks import river_checks
+from data_collection.recordings.resources import ClipGridResource, FetchResource, StoreResource
+from data_collection.recordings.tier import Tier
+from data_collection.settings import Settings
+
+
+def build_defs(
+    *,
+    settings: Settings | None = None,
+    edition: Edition | None = None,
+    resources: Mapping[str, object] | None = None,
+) -> dg.Definitions:
+    """Assemble everything.
+
+    Args:
+        settings: instead of the environment.
+        edition: instead of the file that the settings name.
+        resources: instead of single resources, by name.
+
+    Raises:
+        EditionError: the edition file cannot be used.
+    """
+    # Backfill policies are `beta` in the pinned Dagster: known, and not news at every start.
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)
+    settings = settings or Settings()
+    edition = edition or read_edition(settings.competition_edition)
+    default_resources = build_resources(settings)
+    fetcher = (resources or {}).get("fetcher", default_resources["fetcher"])
+    if not isinstance(fetcher, FetchResource):
+        raise TypeError("the resource `fetcher` must be a FetchResource")
+    competition = competition_tier(edition, fetcher.options())
+    competition_results = results_asset(edition, competition)
+    assets = [competition_results, *build_river(competition, [competition_results.key])]
+    checks = [*competition_checks(edition, competition), *river_checks(competition)]
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=checks,
+        jobs=tier_jobs(competition),
+        sensors=tier_sensors(competition),
+        resources={**default_resources, **(resources or {})},
+        executor=dg.in_process_executor,
+    )
+
+
+def build_resources(settings: Settings) -> dict[str, object]:
+    """The resources that the environment describes."""
+    return {
+        "store": StoreResource(
+            root=settings.data_collection_root, embeddings_root=settings.embeddings_root
+        ),
+        "fetcher": FetchResource(
+            sleep_min_s=settings.fetch_sleep_min_s,
+            sleep_max_s=settings.fetch_sleep_max_s,
+            attempts=settings.fetch_attempts,
+            retry_wait_s=settings.fetch_retry_wait_s,
+        ),
+        "clip_grid": ClipGridResource(),
+        "muq": MuQResource(
+            checkpoint=settings.muq_checkpoint,
+            revision=settings.muq_revision,
+            device=settings.muq_device,
+        ),
+    }
+
+
+def build_river(tier: Tier, upstream: Sequence[dg.AssetKey]) -> list[dg.AssetsDefinition]:
+    """A tier's five assets, each with the condition that decides when it follows by itself."""
+    when = {
+        "segments": when_upstream_is_ready(),
+        "muq_embeddings": when_upstream_is_ready(),
+        "metadata": nightly(),
+    }
+    return [
+        asset.map_asset_specs(
+            lambda spec: spec.replace_attributes(automation_condition=when.get(spec.key.path[-1]))
+        )
+        for asset in [*river_assets(tier, list(upstream)), muq_embeddings_asset(tier)]
+    ]

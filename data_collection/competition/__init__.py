@@ -1,0 +1,1 @@
+"""T2: a competition's results, matched to its recordings."""

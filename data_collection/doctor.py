@@ -1,0 +1,223 @@
+"""`data-collection doctor`: what works on this machine, what does not, and what to do about it.
+
+What belongs here: one small function a thing that cannot be tested where the code was written. What
+does not: repairing it. Offline it touches no network; `--online` asks the edition's listing and the
+hub, and fetches nothing.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import islice
+from typing import Literal
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from upath import UPath
+
+from data_collection.competition.editions import EditionError, read_edition
+from data_collection.competition.roster import RosterError
+from data_collection.embedding.checkpoint import find_checkpoint
+from data_collection.recordings.errors import SetupError
+from data_collection.recordings.listing import ListingError, list_videos
+from data_collection.recordings.store import Store
+from data_collection.settings import Settings
+
+Verdict = Literal["good", "note", "bad"]
+YT_DLP_OLD_DAYS = 60
+LOW_DISK_BYTES = 20 * 10**9
+PINS = {"torch": "2.11.0", "torchaudio": "2.11.0", "transformers": "4.57.6", "muq": "0.1.0"}
+COLOURS: dict[Verdict, str] = {"good": "green", "note": "yellow", "bad": "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one look gave."""
+
+    what: str
+    verdict: Verdict
+    said: str
+
+
+def run_doctor(*, online: bool, console: Console) -> int:
+    """Print all findings; returns 1 where something is bad, 0 otherwise."""
+    settings = Settings()
+    looks: list[Callable[[Settings], Finding]] = [
+        _data_root,
+        _edition,
+        _yt_dlp,
+        _javascript_runtime,
+        _ffmpeg,
+        _decoders,
+        _pins,
+        _device,
+        _checkpoint,
+        _dagster_home,
+        _anthropic_key,
+    ]
+    if online:
+        looks += [_listing, _hub]
+    findings = [look(settings) for look in looks]
+    table = Table(show_header=False, box=None)
+    for finding in findings:
+        table.add_row(
+            f"[{COLOURS[finding.verdict]}]{finding.verdict}[/]", finding.what, escape(finding.said)
+        )
+    console.print(table)
+    if not online:
+        console.print("Not looked at: YouTube and the hub; `data-collection doctor --online` does.")
+    return 1 if any(finding.verdict == "bad" for finding in findings) else 0
+
+
+def _data_root(settings: Settings) -> Finding:
+    what = "data root"
+    store = Store.at(settings.data_collection_root, settings.embeddings_root)
+    try:
+        store.write_bytes(".doctor", b"written by data-collection doctor\n")
+        store.path(".doctor").unlink()
+    except (OSError, SetupError, PermissionError) as error:
+        return Finding(what, "bad", f"{store.root} cannot be written: {error}")
+    if store.root.protocol not in ("", "file", "local"):
+        return Finding(what, "good", f"{store.root} is writable")
+    free = shutil.disk_usage(str(store.root)).free
+    return Finding(
+        what,
+        "good" if free > LOW_DISK_BYTES else "note",
+        f"{store.root} is writable, {free / 1e9:.0f} GB free",
+    )
+
+
+def _edition(settings: Settings) -> Finding:
+    try:
+        edition = read_edition(settings.competition_edition)
+        roster = edition.roster()
+    except (EditionError, RosterError) as error:
+        return Finding("edition", "bad", str(error))
+    recalled = sum(competitor.confidence == "recalled" for competitor in roster)
+    note = f", {recalled} of them recalled, not sourced" if recalled else ""
+    return Finding("edition", "good", f"{edition.name}: {len(roster)} competitors{note}")
+
+
+def _yt_dlp(settings: Settings) -> Finding:
+    version = importlib.metadata.version("yt-dlp")
+    year, month, day = (int(part) for part in version.split(".")[:3])
+    days = (datetime.now(UTC).date() - date(year, month, day)).days
+    if days > YT_DLP_OLD_DAYS:
+        said = f"{version} is {days} days old; YouTube changes often: raise the pin and try"
+        return Finding("yt-dlp", "note", said)
+    return Finding("yt-dlp", "good", f"{version}, {days} days old")
+
+
+def _javascript_runtime(settings: Settings) -> Finding:
+    import deno
+
+    try:
+        return Finding("JavaScript runtime", "good", _version([deno.find_deno_bin(), "--version"]))
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding(
+            "JavaScript runtime", "bad", f"deno does not run ({error}); YouTube needs it"
+        )
+
+
+def _ffmpeg(settings: Settings) -> Finding:
+    import imageio_ffmpeg
+
+    try:
+        said = _version([imageio_ffmpeg.get_ffmpeg_exe(), "-version"])
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+        return Finding("ffmpeg for yt-dlp", "bad", f"it does not run ({error})")
+    return Finding("ffmpeg for yt-dlp", "good", said)
+
+
+def _version(command: list[str]) -> str:
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)  # noqa: S603 - the packages' own programs
+    return answer.stdout.splitlines()[0]
+
+
+def _decoders(settings: Settings) -> Finding:
+    import av
+
+    missing = [name for name in ("aac", "opus", "mp3", "flac") if name not in av.codecs_available]
+    if missing:
+        return Finding("audio decoders", "bad", f"PyAV has no {', '.join(missing)}")
+    return Finding("audio decoders", "good", f"PyAV {av.__version__}: aac, opus, mp3, flac")
+
+
+def _pins(settings: Settings) -> Finding:
+    found = {name: importlib.metadata.version(name) for name in PINS}
+    wrong = [f"{name} {found[name]} ({PINS[name]} was tried)" for name in PINS
+             if found[name].split("+")[0] != PINS[name]]  # fmt: skip
+    if wrong:
+        said = f"{', '.join(wrong)}; install with -c constraints.txt"
+        return Finding("torch and muq", "bad", said)
+    return Finding("torch and muq", "good", ", ".join(f"{k} {v}" for k, v in found.items()))
+
+
+def _device(settings: Settings) -> Finding:
+    import torch
+
+    if torch.cuda.is_available():
+        return Finding("GPU", "good", torch.cuda.get_device_name())
+    return Finding("GPU", "note", "none; a 30 s clip takes about 15 s on two cores")
+
+
+def _checkpoint(settings: Settings) -> Finding:
+    name = settings.muq_checkpoint
+    licence = "its weights are CC BY-NC 4.0, so the embeddings are non-commercial"
+    if not os.path.isdir(os.path.expanduser(name)):  # noqa: PTH111, PTH112 - may be a hub id
+        return Finding(
+            "MuQ checkpoint", "note", f"{name}: on the hub, fetched when needed; {licence}"
+        )
+    try:
+        found = find_checkpoint(name)
+    except SetupError as error:
+        return Finding("MuQ checkpoint", "bad", error.detail)
+    return Finding("MuQ checkpoint", "good", f"{found.folder}, {found.revision}; {licence}")
+
+
+def _dagster_home(settings: Settings) -> Finding:
+    home = settings.dagster_home
+    if home is None:
+        return Finding("DAGSTER_HOME", "note", "not set; `make dev` uses .dagster/ of the project")
+    if not (home / "dagster.yaml").is_file():
+        return Finding("DAGSTER_HOME", "bad", f"{home} holds no dagster.yaml; copy the project's")
+    return Finding("DAGSTER_HOME", "good", str(home))
+
+
+def _anthropic_key(settings: Settings) -> Finding:
+    if settings.anthropic_api_key is None:
+        return Finding("ANTHROPIC_API_KEY", "note", "not set; only the teacher needs it")
+    return Finding("ANTHROPIC_API_KEY", "good", "set")
+
+
+def _listing(settings: Settings) -> Finding:
+    try:
+        edition = read_edition(settings.competition_edition)
+        url = next(iter(edition.playlists.values()), None) or edition.channel or ""
+        first = list(islice(list_videos(url), 3))
+    except (EditionError, ListingError) as error:
+        return Finding("listing", "bad", str(error))
+    if not first:
+        return Finding("listing", "bad", f"{url} holds no videos")
+    return Finding("listing", "good", f"{url}: {first[0].title!r} and more")
+
+
+def _hub(settings: Settings) -> Finding:
+    name = settings.muq_checkpoint
+    if UPath(name).exists():
+        return Finding("hub", "note", "not asked: MUQ_CHECKPOINT is a folder")
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        info = HfApi().model_info(name, revision=settings.muq_revision, timeout=20)
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        return Finding("hub", "bad", f"{name}: {error}")
+    return Finding("hub", "good", f"{name} at {info.sha}")

@@ -1,0 +1,1 @@
+"""MuQ: from a clip's samples to its embedding."""

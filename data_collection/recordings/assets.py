@@ -1,0 +1,307 @@
+"""The river as Dagster assets, once for all tiers: recordings, audio, segments, metadata.
+
+What belongs here: keys, dependencies, descriptions and what the UI shows. What does not: the work
+(`stages`, `collection`), and the embeddings (`embedding.assets`). An asset's key is its path under
+the data root. https://docs.dagster.io/guides/build/partitions-and-backfills
+
+The stages' backfill policies differ on purpose: Dagster puts stages of equal policy into one run,
+where one dead video would keep the 99 others from being cut and embedded (a failed step skips what
+depends on it). With unequal policies each stage gets runs of its own, after the stage before, for
+the recordings that came through.
+"""
+
+from collections import Counter
+
+import dagster as dg
+from pydantic import BaseModel
+
+from data_collection.batching import cell, run_per_partition
+from data_collection.partitions import register_partitions
+from data_collection.recordings.charts import bar_chart
+from data_collection.recordings.collection import (
+    missing_by_reason,
+    read_recordings,
+    segment_rows,
+    standings,
+)
+from data_collection.recordings.errors import RecordingError, SetupError
+from data_collection.recordings.receipts import Receipt
+from data_collection.recordings.resources import ClipGridResource, FetchResource, StoreResource
+from data_collection.recordings.rows import write_rows
+from data_collection.recordings.segments import SEGMENT_COLUMNS, SEGMENT_SCHEMA
+from data_collection.recordings.stages import read_segments, settle_audio, settle_segments
+from data_collection.recordings.store import Store
+from data_collection.recordings.tier import Recording, Tier
+
+OWNERS = ["team:data-collection"]
+FETCH_POOL = "fetch"
+AUDIO_BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=100)
+SEGMENTS_BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=200)
+SHOWN_ROWS = 25
+
+
+def tier_partitions(tier: Tier) -> dg.DynamicPartitionsDefinition:
+    """A tier's partitions, one a recording."""
+    return dg.DynamicPartitionsDefinition(name=tier.partitions_name)
+
+
+def column_schema(model: type[BaseModel]) -> dg.TableSchema:
+    """A model's fields as Dagster's column schema."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name,
+                type=str(getattr(field.annotation, "__name__", field.annotation)),
+                description=field.description,
+                constraints=dg.TableColumnConstraints(nullable=not field.is_required()),
+            )
+            for name, field in model.model_fields.items()
+        ]
+    )
+
+
+def markdown_table(columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> dg.MetadataValue:
+    """A table for an asset's page, its cells made safe, the first rows only."""
+    head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
+    body = "".join(
+        f"| {' | '.join(cell('' if value is None else str(value)) for value in row)} |\n"
+        for row in rows[:SHOWN_ROWS]
+    )
+    rest = f"\n… and {len(rows) - SHOWN_ROWS} more" if len(rows) > SHOWN_ROWS else ""
+    return dg.MetadataValue.md(head + body + rest)
+
+
+def river_assets(tier: Tier, upstream: list[dg.AssetKey]) -> list[dg.AssetsDefinition]:
+    """Make a tier's assets.
+
+    Args:
+        tier: what differs between tiers.
+        upstream: what its catalogue is made from.
+    """
+    return [
+        _recordings(tier, upstream),
+        _audio(tier),
+        _segments(tier),
+        _metadata(tier),
+    ]
+
+
+def _recordings(tier: Tier, upstream: list[dg.AssetKey]) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=[*tier.key_prefix, "recordings"],
+        deps=upstream,
+        group_name=tier.group,
+        owners=OWNERS,
+        kinds={"yt-dlp", "jsonl"},
+        description=(
+            f"**{tier.label}: the catalogue.** Lists the sources, decides which video is which "
+            "recording, and registers one partition a recording. What was not taken stands in "
+            "`unmatched.jsonl` with the reason."
+        ),
+        metadata={
+            "dagster/column_schema": column_schema(tier.recording_model),
+            "path": f"{tier.folder('recordings')}.jsonl",
+        },
+    )
+    def recordings(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        opened = store.open()
+        catalogue = tier.find_recordings(opened)
+        for name, rows in catalogue.files.items():
+            write_rows(opened, f"{tier.folder(name)}.jsonl", rows)
+        stored = write_rows(opened, f"{tier.folder('recordings')}.jsonl", catalogue.recordings)
+        added, removed = register_partitions(
+            context.instance,
+            tier_partitions(tier),
+            [recording.recording_id for recording in catalogue.recordings],
+        )
+        context.log.info(
+            f"{len(catalogue.recordings)} recordings, {len(added)} new, {len(removed)} taken out"
+        )
+        hours = sum(recording.duration_s or 0.0 for recording in catalogue.recordings) / 3600
+        shown = [recording.model_dump() for recording in catalogue.recordings[:SHOWN_ROWS]]
+        columns = tuple(
+            name
+            for name in tier.recording_model.model_fields
+            if name not in ("source_url", "source_id", "match_margin", "listed")
+        )
+        counts = Counter(
+            str(getattr(recording, tier.plotted_by)) for recording in catalogue.recordings
+        )
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": len(catalogue.recordings),
+                "new_recordings": len(added),
+                "recordings_taken_out": len(removed),
+                "hours_claimed": hours,
+                "sha256": stored.sha256,
+                **catalogue.facts,
+                "rows": markdown_table(
+                    columns, [tuple(row[name] for name in columns) for row in shown]
+                ),
+                "plot": bar_chart(
+                    counts, title=f"Recordings by {tier.plotted_by}", unit="recordings"
+                ),
+            }
+        )
+
+    return recordings
+
+
+def _audio(tier: Tier) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=[*tier.key_prefix, "audio"],
+        deps=[[*tier.key_prefix, "recordings"]],
+        partitions_def=tier_partitions(tier),
+        backfill_policy=AUDIO_BACKFILL,
+        pool=FETCH_POOL,
+        group_name=tier.group,
+        owners=OWNERS,
+        kinds={"yt-dlp", "flac"},
+        description=(
+            f"**{tier.label}: the audio.** Fetches each original, decodes it whole (half a file "
+            "is found out) and stores mono 24 kHz 24-bit FLAC with a receipt beside it."
+        ),
+        metadata={"path": f"{tier.folder('audio')}/<recording_id>.flac"},
+    )
+    def audio(
+        context: dg.AssetExecutionContext, store: StoreResource, fetcher: FetchResource
+    ) -> None:
+        opened = store.open()
+        catalogue = {row.recording_id: row for row in _catalogue(opened, tier)}
+        options = fetcher.options()
+
+        def describe(receipt: Receipt) -> dict[str, float | int | str]:
+            facts = receipt.facts
+            return {
+                "duration_s": float(facts["duration_s"] or 0.0),
+                "bytes": receipt.outputs[0].size_bytes,
+                "original_bytes": int(facts["original_bytes"] or 0),
+                "original_format": str(facts["original_format"]),
+                "title": catalogue[receipt.recording_id].title,
+            }
+
+        unknown = [key for key in context.partition_keys if key not in catalogue]
+        if unknown:
+            raise dg.Failure(
+                f"{', '.join(unknown[:5])}: not in the catalogue; materialize "
+                f"{tier.folder('recordings')} first",
+                allow_retries=False,
+            )
+        run_per_partition(
+            context, lambda key: settle_audio(opened, tier, catalogue[key], options), describe
+        )
+
+    return audio
+
+
+def _segments(tier: Tier) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=[*tier.key_prefix, "segments"],
+        deps=[[*tier.key_prefix, "audio"]],
+        partitions_def=tier_partitions(tier),
+        backfill_policy=SEGMENTS_BACKFILL,
+        group_name=tier.group,
+        owners=OWNERS,
+        kinds={"polars", "parquet"},
+        description=(
+            f"**{tier.label}: the clips.** A table per recording: 30 s clips, a tail of 5 s or "
+            "more, silence filtered with a reason. No audio is copied."
+        ),
+        metadata={
+            "dagster/column_schema": dg.TableSchema(
+                columns=[
+                    dg.TableColumn(name, type=str(dtype), description=SEGMENT_COLUMNS[name])
+                    for name, dtype in SEGMENT_SCHEMA.items()
+                ]
+            ),
+            "path": f"{tier.folder('segments')}/<recording_id>.parquet",
+        },
+    )
+    def segments(
+        context: dg.AssetExecutionContext, store: StoreResource, clip_grid: ClipGridResource
+    ) -> None:
+        opened, grid = store.open(), clip_grid.grid()
+
+        def describe(receipt: Receipt) -> dict[str, float | int | dg.MetadataValue]:
+            table = read_segments(opened, tier, receipt.recording_id)
+            columns = ("segment_index", "start_s", "end_s", "rms_dbfs", "state", "reason")
+            return {
+                "clips": int(receipt.facts["clips"] or 0),
+                "clips_kept": int(receipt.facts["clips_kept"] or 0),
+                "duration_s": float(receipt.facts["duration_s"] or 0.0),
+                "rows": markdown_table(columns, table.select(columns).rows()),
+            }
+
+        run_per_partition(context, lambda key: settle_segments(opened, tier, key, grid), describe)
+
+    return segments
+
+
+def _metadata(tier: Tier) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=[*tier.key_prefix, "metadata"],
+        deps=[
+            [*tier.key_prefix, "recordings"],
+            dg.AssetDep(
+                [*tier.key_prefix, "muq_embeddings"], partition_mapping=dg.AllPartitionMapping()
+            ),
+        ],
+        group_name=tier.group,
+        owners=OWNERS,
+        kinds={"jsonl"},
+        description=(
+            f"**{tier.label}: what training reads.** One row a segment that has an embedding, with "
+            "its labels, quality and provenance. Lists what is missing and why."
+        ),
+        metadata={
+            "dagster/column_schema": column_schema(tier.row_model),
+            "path": f"{tier.folder('metadata')}.jsonl",
+        },
+    )
+    def metadata(store: StoreResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        opened = store.open()
+        try:
+            found = standings(opened, tier)
+            rows = list(segment_rows(opened, tier, found))
+            stored = write_rows(opened, f"{tier.folder('metadata')}.jsonl", rows)
+        except RecordingError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        done = [item for item in found if item.state == "done"]
+        not_done = [item for item in found if item.state != "done"]
+        by_label = Counter(str(getattr(row, tier.plotted_by, "")) for row in rows)
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": len(rows),
+                "recordings_done": len(done),
+                "recordings_not_done": len(not_done),
+                "hours_embedded": sum(row.segment_end - row.segment_start for row in rows) / 3600,
+                "sha256": stored.sha256,
+                "not_done_by_reason": dg.MetadataValue.json(missing_by_reason(found)),
+                "not_done": markdown_table(
+                    ("recording", "title", "stage", "state", "reason", "detail"),
+                    [
+                        (
+                            item.recording.recording_id,
+                            item.recording.title,
+                            item.stage,
+                            item.state,
+                            item.reason,
+                            item.detail,
+                        )
+                        for item in not_done
+                    ],
+                ),
+                "plot": bar_chart(
+                    by_label, title=f"Segments by {tier.plotted_by}", unit="segments"
+                ),
+            }
+        )
+
+    return metadata
+
+
+def _catalogue(store: Store, tier: Tier) -> list[Recording]:
+    try:
+        return read_recordings(store, tier)
+    except SetupError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error

@@ -1,0 +1,110 @@
+"""What a tier holds, read from the receipts: rows for training, and what is missing and why.
+
+What belongs here: joining catalogue, receipts and clip tables. What does not: making any of them,
+and showing them (`assets`, `checks`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from data_collection.recordings.receipts import Receipt, read_receipt
+from data_collection.recordings.rows import read_rows
+from data_collection.recordings.stages import read_segments
+from data_collection.recordings.store import Store
+from data_collection.recordings.tier import Recording, SegmentRow, Tier
+
+STAGES = ("audio", "segments", "muq_embeddings")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far one recording has come.
+
+    Attributes:
+        recording: its catalogue row.
+        receipts: its receipts by stage, in the river's order, up to the last one there is.
+        stage: the first stage that is not done, or the last stage.
+        state: `done`, `filtered`, `failed`, `blocked` or `missing` (never tried).
+        reason: why it is not done.
+        detail: the same in words.
+    """
+
+    recording: Recording
+    receipts: dict[str, Receipt]
+    stage: str
+    state: str
+    reason: str | None
+    detail: str | None
+
+
+def read_recordings(store: Store, tier: Tier) -> list[Recording]:
+    """Read a tier's catalogue.
+
+    Raises:
+        SetupError: it has not been made, or a line is broken.
+    """
+    return list(read_rows(store, f"{tier.folder('recordings')}.jsonl", tier.recording_model))
+
+
+def standing(store: Store, tier: Tier, recording: Recording) -> Standing:
+    """How far a recording has come, from its receipts."""
+    receipts: dict[str, Receipt] = {}
+    for stage in STAGES:
+        receipt = read_receipt(store, tier.folder(stage), recording.recording_id)
+        if receipt is None:
+            return Standing(recording, receipts, stage, "missing", "not_tried", None)
+        receipts[stage] = receipt
+        if receipt.state != "done":
+            return Standing(
+                recording, receipts, stage, receipt.state, receipt.reason, receipt.detail
+            )
+    return Standing(recording, receipts, STAGES[-1], "done", None, None)
+
+
+def standings(store: Store, tier: Tier) -> list[Standing]:
+    """How far every recording of the catalogue has come."""
+    return [standing(store, tier, recording) for recording in read_recordings(store, tier)]
+
+
+def segment_rows(store: Store, tier: Tier, standings: Sequence[Standing]) -> Iterator[SegmentRow]:
+    """The rows of `metadata.jsonl`: one for each embedded clip of each done recording."""
+    for item in standings:
+        if item.state != "done":
+            continue
+        audio, _, embeddings = (item.receipts[stage] for stage in STAGES)
+        output_of = {output.path.rsplit("/", 1)[1]: output for output in embeddings.outputs}
+        frames = json.loads(str(embeddings.facts["frames_by_segment"]))
+        clips = read_segments(store, tier, item.recording.recording_id)
+        for clip in clips.filter(state="kept").iter_rows(named=True):
+            output = output_of[f"{clip['segment_id']}.pt"]
+            yield tier.row_model.model_validate(
+                {
+                    **item.recording.model_dump(),
+                    **clip,
+                    "segment_start": clip["start_s"],
+                    "segment_end": clip["end_s"],
+                    "embedding_path": output.path,
+                    "embedding_sha256": output.sha256,
+                    "embedding_frames": frames[clip["segment_id"]],
+                    "embedding_width": embeddings.facts["width"],
+                    "checkpoint_revision": embeddings.parameters["checkpoint_revision"],
+                    "audio_sha256": audio.outputs[0].sha256,
+                    "original_sha256": audio.facts["original_sha256"],
+                    "licence": audio.facts["licence"],
+                }
+            )
+
+
+def missing_by_reason(standings: Sequence[Standing]) -> dict[str, int]:
+    """Count what is not done as `stage: state: reason`, the most frequent first."""
+    return dict(
+        Counter(
+            f"{item.stage}: {item.state}: {item.reason}"
+            for item in standings
+            if item.state != "done"
+        ).most_common()
+    )

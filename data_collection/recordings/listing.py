@@ -1,0 +1,144 @@
+"""List what a channel, playlist or feed holds, lazily, by yt-dlp.
+
+What belongs here: walking a listing and giving each video an identity that lasts. What does not:
+choosing among them. `extract_info(process=False)` is the true generator; `extract_flat` walks every
+page first. Entries of a feed have no id of their own: their guid travels inside the URL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from data_collection.recordings.errors import RecordingError
+from data_collection.recordings.fetch import FetchOptions, quiet_options
+from data_collection.recordings.fetch_errors import fetch_error
+
+MAX_DEPTH = 4
+"""A channel holds tabs, a tab holds playlists, a playlist holds videos."""
+YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+
+
+class ListingError(Exception):
+    """A listing could not be read. It is not an empty listing: nothing may be concluded from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedVideo:
+    """One video of a listing.
+
+    Attributes:
+        recording_id: ours: a safe file name, the same for the same video for ever.
+        source_id: yt-dlp's id.
+        source_url: where to fetch it.
+        title: as the source writes it.
+        duration_s: as the source claims; None where it does not.
+    """
+
+    recording_id: str
+    source_id: str
+    source_url: str
+    title: str
+    duration_s: float | None
+
+
+def recording_id_for(*, source_id: str, url: str, is_youtube: bool, id_is_stated: bool) -> str:
+    """Name a recording after its source.
+
+    A YouTube id is unique, so `yt_<id>`. Elsewhere the id is a feed's guid, which may hold any
+    character, or only the base name of the URL, which collides: so a readable part and a hash of
+    the host and the guid or the whole path. The port is left out, because a loopback server has
+    another one every time.
+
+    Args:
+        source_id: yt-dlp's id.
+        url: the video's URL.
+        is_youtube: whether yt-dlp's YouTube extractor knows it.
+        id_is_stated: the source gave the id itself; otherwise it was read off the URL.
+    """
+    if is_youtube and YOUTUBE_ID.fullmatch(source_id):
+        return f"yt_{source_id}"
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", source_id).strip("-")[:40] or "video"
+    where = urlsplit(url)
+    own = source_id if id_is_stated else f"{where.path}?{where.query}"
+    identity = f"{where.hostname or ''}\n{own}"
+    return f"web_{readable}_{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
+
+
+def list_videos(url: str, options: FetchOptions | None = None) -> Iterator[ListedVideo]:
+    """Walk a listing, page by page as it is consumed.
+
+    Args:
+        url: a channel, playlist, feed, or anything else that yt-dlp can list.
+        options: pace.
+
+    Yields:
+        Its videos in the listing's order; nested playlists are walked through.
+
+    Raises:
+        ListingError: the listing cannot be read, also in its middle.
+    """
+    import yt_dlp
+    from yt_dlp.networking.exceptions import RequestError
+
+    try:
+        with yt_dlp.YoutubeDL(quiet_options(options or FetchOptions())) as downloader:
+            yield from _walk(downloader, url, ie_key=None, depth=0)
+    except (yt_dlp.utils.YoutubeDLError, RequestError, OSError) as error:
+        cause: RecordingError = fetch_error(str(error), what=url, folder="")
+        raise ListingError(
+            f"listing {url} could not be read ({cause.reason}): {cause.detail}"
+        ) from error
+
+
+def _walk(downloader: Any, url: str, *, ie_key: str | None, depth: int) -> Iterator[ListedVideo]:
+    if depth > MAX_DEPTH:
+        raise ListingError(f"listing {url}: playlists within playlists, more than {MAX_DEPTH} deep")
+    info = downloader.extract_info(url, download=False, ie_key=ie_key, process=False)
+    if info is None:
+        raise ListingError(f"listing {url}: yt-dlp gave no answer")
+    kind = info.get("_type", "video")
+    if kind in ("url", "url_transparent"):  # a redirect, as from a handle to its tab of videos
+        yield from _walk(downloader, info["url"], ie_key=info.get("ie_key"), depth=depth + 1)
+    elif kind in ("playlist", "multi_video"):
+        for entry in info.get("entries") or ():
+            if _is_listing(entry):
+                yield from _walk(
+                    downloader, entry["url"], ie_key=entry.get("ie_key"), depth=depth + 1
+                )
+            else:
+                yield _video(downloader, entry)
+    else:
+        yield _video(downloader, {**info, "url": info.get("webpage_url") or url})
+
+
+def _is_listing(entry: Mapping[str, Any]) -> bool:
+    return entry.get("_type") == "playlist" or entry.get("ie_key") in (
+        "YoutubeTab",
+        "YoutubePlaylist",
+    )
+
+
+def _video(downloader: Any, entry: Mapping[str, Any]) -> ListedVideo:
+    from yt_dlp.utils import unsmuggle_url
+
+    url, smuggled = unsmuggle_url(entry["url"], {})
+    stated_id = smuggled.get("force_videoid") or entry.get("id")
+    source_id = stated_id or downloader.get_info_extractor("Generic")._generic_id(url)
+    duration = entry.get("duration")
+    return ListedVideo(
+        recording_id=recording_id_for(
+            source_id=str(source_id),
+            url=url,
+            is_youtube=(entry.get("ie_key") or entry.get("extractor_key")) == "Youtube",
+            id_is_stated=bool(stated_id),
+        ),
+        source_id=str(source_id),
+        source_url=url,
+        title=str(entry.get("title") or ""),
+        duration_s=float(duration) if duration else None,
+    )

@@ -1,0 +1,64 @@
+"""The river's Dagster resources: the data root, the clip grid, the fetcher's manners.
+
+What belongs here: configuration with a description per field. What does not: behaviour, which is in
+`store`, `segments` and `fetch`.
+"""
+
+import dagster as dg
+from pydantic import Field
+
+from data_collection.recordings.fetch import FetchOptions
+from data_collection.recordings.segments import ClipGrid
+from data_collection.recordings.store import Store
+
+
+class StoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where artifacts lie."""
+
+    root: str = Field(description="folder or fsspec URL")
+    embeddings_root: str | None = Field(
+        default=None, description="where `*muq_embeddings/` lie, if elsewhere"
+    )
+
+    def open(self) -> Store:
+        """The store; nothing is created before the first write."""
+        return Store.at(self.root, self.embeddings_root)
+
+
+class ClipGridResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """How recordings are cut; another grid makes other embeddings."""
+
+    clip_s: float = Field(default=30.0, gt=0.1, description="length of a clip, in seconds")
+    min_tail_s: float = Field(default=5.0, ge=0.1, description="a shorter last clip is filtered")
+    silence_dbfs: float = Field(
+        default=-60.0, lt=0, description="a 0.4 s window below this level is silent"
+    )
+    max_silent_share: float = Field(
+        default=0.9, ge=0, le=1, description="a clip with more silent windows is filtered"
+    )
+
+    def grid(self) -> ClipGrid:
+        """The grid as plain data."""
+        return ClipGrid(self.clip_s, self.min_tail_s, self.silence_dbfs, self.max_silent_share)
+
+
+class FetchResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """How politely and how stubbornly originals are fetched."""
+
+    sleep_min_s: float = Field(
+        default=10.0, ge=0, description="shortest pause before a download, not on loopback"
+    )
+    sleep_max_s: float = Field(default=20.0, ge=0, description="longest such pause")
+    attempts: int = Field(default=3, ge=1, description="tries within a run for passing errors")
+    retry_wait_s: float = Field(default=2.0, ge=0, description="pause before the second try")
+    rate_limit_bytes_s: int | None = Field(default=None, description="upper bound of the rate")
+
+    def options(self) -> FetchOptions:
+        """The options as plain data."""
+        return FetchOptions(
+            sleep_min_s=self.sleep_min_s,
+            sleep_max_s=max(self.sleep_min_s, self.sleep_max_s),
+            attempts=self.attempts,
+            retry_wait_s=self.retry_wait_s,
+            rate_limit_bytes_s=self.rate_limit_bytes_s,
+        )

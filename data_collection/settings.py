@@ -1,0 +1,42 @@
+"""Every environment variable of the project, in one typed place.
+
+What belongs here: names, types, defaults. What does not: reading them at import; `Settings()` reads
+the environment when it is called, so a test or the demo passes its own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+BUNDLED_EDITION = Path(__file__).parent / "competition" / "editions" / "chopin2021.yaml"
+
+
+class Settings(BaseSettings):
+    """What the environment says; upper-case names, no prefix."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    data_collection_root: str = Field(default="data", description="folder or fsspec URL")
+    embeddings_root: str | None = Field(
+        default=None, description="where `*muq_embeddings/` lie, if not under the data root"
+    )
+    competition_edition: Path = Field(default=BUNDLED_EDITION, description="an edition's YAML")
+    muq_checkpoint: str = Field(
+        default="OpenMuQ/MuQ-large-msd-iter", description="hub id or local folder"
+    )
+    muq_revision: str | None = Field(default=None, description="hub branch, tag or commit")
+    muq_device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps")
+    embedding_backend: Literal["local"] = Field(
+        default="local", description="where embeddings are made; only this machine so far"
+    )
+    fetch_sleep_min_s: float = Field(default=10.0, ge=0, description="pause between downloads")
+    fetch_sleep_max_s: float = Field(default=20.0, ge=0, description="longest such pause")
+    fetch_attempts: int = Field(default=3, ge=1, description="tries in a run for passing errors")
+    fetch_retry_wait_s: float = Field(default=2.0, ge=0, description="pause before the second try")
+    anthropic_api_key: SecretStr | None = Field(default=None, description="the teacher's key")
+    anthropic_base_url: str | None = Field(default=None, description="the teacher's API")
+    dagster_home: Path | None = Field(default=None, description="Dagster's instance folder")

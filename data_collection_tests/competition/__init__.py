@@ -1,0 +1,1 @@
+"""Tests of names, titles and listings of a competition."""
