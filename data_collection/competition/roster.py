@@ -17,12 +17,13 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from data_collection.competition.names import normalised_name
+from data_collection.recordings.errors import CatalogueError
 
 REQUIRED_COLUMNS = ("performer", "country", "reached_stage", "prize")
 CONFIDENCES = ("sourced", "recalled")
 
 
-class RosterError(ValueError):
+class RosterError(CatalogueError):
     """The roster file cannot be used; the message names the file, the line and what to do."""
 
 

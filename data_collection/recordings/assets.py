@@ -24,7 +24,7 @@ from data_collection.recordings.collection import (
     segment_rows,
     standings,
 )
-from data_collection.recordings.errors import RecordingError, SetupError
+from data_collection.recordings.errors import CatalogueError, RecordingError, SetupError
 from data_collection.recordings.receipts import Receipt
 from data_collection.recordings.resources import ClipGridResource, FetchResource, StoreResource
 from data_collection.recordings.rows import write_rows
@@ -105,7 +105,10 @@ def _recordings(tier: Tier, upstream: list[dg.AssetKey]) -> dg.AssetsDefinition:
     )
     def recordings(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
         opened = store.open()
-        catalogue = tier.find_recordings(opened)
+        try:
+            catalogue = tier.find_recordings(opened)
+        except (CatalogueError, RecordingError) as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
         for name, rows in catalogue.files.items():
             write_rows(opened, f"{tier.folder(name)}.jsonl", rows)
         stored = write_rows(opened, f"{tier.folder('recordings')}.jsonl", catalogue.recordings)

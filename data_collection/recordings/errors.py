@@ -31,6 +31,10 @@ class RecordingError(Exception):
             self.stops_batch = stops_batch
 
 
+class CatalogueError(Exception):
+    """A tier's catalogue cannot be made; nothing may be concluded from that."""
+
+
 class ItemError(RecordingError):
     """The item is at fault: it is removed, private, corrupt. Counts as an attempt."""
 

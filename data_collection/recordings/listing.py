@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from data_collection.recordings.errors import RecordingError
+from data_collection.recordings.errors import CatalogueError, RecordingError
 from data_collection.recordings.fetch import FetchOptions, quiet_options
 from data_collection.recordings.fetch_errors import fetch_error
 
@@ -23,7 +23,7 @@ MAX_DEPTH = 4
 YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 
 
-class ListingError(Exception):
+class ListingError(CatalogueError):
     """A listing could not be read. It is not an empty listing: nothing may be concluded from it."""
 
 

@@ -82,7 +82,8 @@ class Tier:
         partitions_name: name of its dynamic partitions.
         recording_model: model of its `recordings.jsonl`.
         row_model: model of its `metadata.jsonl`.
-        find_recordings: makes the catalogue, given the store, where earlier rows lie.
+        find_recordings: makes the catalogue, given the store, where earlier rows lie; raises
+            `CatalogueError` where it cannot.
         plotted_by: row field by which the metadata's plot counts segments.
     """
 
