@@ -27,10 +27,17 @@ def when_upstream_is_ready() -> dg.AutomationCondition:  # type: ignore[type-arg
     """Once a recording's stage before is materialized and this one is missing.
 
     `on_missing`, not `eager`: a stage that costs GPU hours runs once for a recording, and is not
-    repeated because its upstream was materialized again without any change. Its own part
-    `~any_deps_missing` keeps a recording whose fetch failed from being tried here.
+    repeated because its upstream was materialized again without any change. Its part
+    `~any_deps_missing` keeps a recording whose fetch failed from being tried here; it is replaced
+    because Dagster's own counts a dependency as there once it is *requested*, and stages run in
+    runs of their own here: embeddings would be asked for before the clips are cut.
     """
-    return dg.AutomationCondition.on_missing().with_label("when_upstream_is_ready")
+    upstream_missing = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.missing())
+    return (
+        dg.AutomationCondition.on_missing()
+        .replace("any_deps_missing", upstream_missing.with_label("any_deps_missing"))
+        .with_label("when_upstream_is_ready")
+    )
 
 
 def nightly() -> dg.AutomationCondition:  # type: ignore[type-arg]

@@ -1,0 +1,133 @@
+"""What Dagster is told of a range of recordings of which some are not done."""
+
+from collections import Counter
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from data_collection.batching import cell, run_per_partition
+from data_collection.recordings.receipts import Receipt, Settled, State
+
+KEYS = ["a", "b", "c", "d", "e"]
+PARTITIONS = dg.StaticPartitionsDefinition(KEYS)
+
+
+def _settled(key: str, state: State, *, stops_batch: bool = False) -> Settled:
+    now = datetime.now(UTC)
+    receipt = Receipt(
+        stage="stage",
+        recording_id=key,
+        state=state,
+        reason=None if state == "done" else "some_reason",
+        detail=None if state == "done" else "<b>markup</b> | and a pipe",
+        fingerprint="0" * 64,
+        inputs={},
+        parameters={},
+        started_at=now,
+        finished_at=now,
+    )
+    return Settled(receipt, stops_batch=stops_batch)
+
+
+def _run(
+    states: dict[str, Settled], keys: list[str] = KEYS
+) -> tuple[dg.ExecuteInProcessResult, dg.DagsterInstance, list[str]]:
+    tried: list[str] = []
+
+    @dg.asset(partitions_def=PARTITIONS, backfill_policy=dg.BackfillPolicy.multi_run(100))
+    def stage(context: dg.AssetExecutionContext) -> None:
+        def settle(key: str) -> Settled:
+            tried.append(key)
+            return states[key]
+
+        run_per_partition(context, settle, lambda receipt: {"letter": receipt.recording_id})
+
+    instance = dg.DagsterInstance.ephemeral()
+    result = dg.materialize(
+        [stage],
+        instance=instance,
+        tags={
+            "dagster/asset_partition_range_start": keys[0],
+            "dagster/asset_partition_range_end": keys[-1],
+        },
+        raise_on_error=False,
+    )
+    return result, instance, tried
+
+
+def _events(instance: dg.DagsterInstance) -> Counter[str]:
+    records = instance.fetch_materializations(dg.AssetKey("stage"), limit=100).records
+    return Counter(str(record.partition_key) for record in records)
+
+
+def test_all_good_is_one_event_a_key_and_success() -> None:
+    """Each key is recorded once with its own metadata; guards doubled or lost events."""
+    result, instance, _ = _run({key: _settled(key, "done") for key in KEYS})
+    assert result.success
+    assert _events(instance) == dict.fromkeys(KEYS, 1)
+    records = instance.fetch_materializations(dg.AssetKey("stage"), limit=9).records
+    letters = {
+        record.partition_key: record.asset_materialization.metadata["letter"].value
+        for record in records
+        if record.asset_materialization
+    }
+    assert letters == {key: key for key in KEYS}
+
+
+@pytest.mark.parametrize("state", ["failed", "blocked"])
+def test_good_keys_are_recorded_and_the_run_fails(state: State) -> None:
+    """One bad key fails the run, the others are materialized once, the bad one is marked failed."""
+    states = {key: _settled(key, state if key == "c" else "done") for key in KEYS}
+    result, instance, tried = _run(states)
+    assert not result.success
+    assert tried == KEYS
+    assert _events(instance) == {"a": 1, "b": 1, "d": 1, "e": 1}
+    status = instance.get_status_by_partition(dg.AssetKey("stage"), KEYS, PARTITIONS)
+    assert status is not None
+    assert {key: found.name for key, found in status.items() if found is not None} == {
+        "a": "MATERIALIZED",
+        "b": "MATERIALIZED",
+        "c": "FAILED",
+        "d": "MATERIALIZED",
+        "e": "MATERIALIZED",
+    }
+
+
+def test_filtered_is_finished() -> None:
+    """A filtered recording is materialized: nobody tries it again."""
+    states = {key: _settled(key, "filtered" if key == "b" else "done") for key in KEYS}
+    result, instance, _ = _run(states)
+    assert result.success
+    assert _events(instance)["b"] == 1
+
+
+def test_a_fault_that_the_next_would_meet_stops_the_batch() -> None:
+    """After a full disk or a rate limit the rest is not tried, and what was done is kept."""
+    states = {key: _settled(key, "done") for key in KEYS}
+    states["c"] = _settled("c", "blocked", stops_batch=True)
+    result, instance, tried = _run(states)
+    assert not result.success
+    assert tried == ["a", "b", "c"]
+    assert _events(instance) == {"a": 1, "b": 1}
+    failure = next(event for event in result.all_events if event.is_step_failure)
+    said = str(failure.step_failure_data.user_failure_data.description)
+    assert "2 not tried" in said
+
+
+def test_one_key_alone_behaves_like_a_range() -> None:
+    """A single partition, as clicked in the UI, is recorded or failed in the same way."""
+    good, instance, _ = _run({"b": _settled("b", "done")}, ["b"])
+    assert good.success
+    assert _events(instance) == {"b": 1}
+    bad, instance, _ = _run({"b": _settled("b", "failed")}, ["b"])
+    assert not bad.success
+    assert _events(instance) == {}
+
+
+def test_nothing_reaches_a_report_unescaped() -> None:
+    """Titles and messages come from the web: markup and table bars are made harmless."""
+    assert cell("<script>alert(1)</script> a | b\nc & d") == (
+        "&lt;script&gt;alert(1)&lt;/script&gt; a &#124; b c &amp; d"
+    )
+    assert len(cell("x" * 1000)) == 200

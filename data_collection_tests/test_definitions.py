@@ -1,0 +1,187 @@
+"""What the graph looks like from outside: names, descriptions, policies, and what loading costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from data_collection.build import build_defs
+from data_collection.competition.editions import EditionError, read_edition
+from data_collection.settings import Settings
+from data_collection_tests.river import write_edition
+
+FEED = "http://127.0.0.1:9/feed.rss"
+ROSTER = "performer,country,reached_stage,prize\nAda Quill,,final,1\n"
+PREFIX = "competition_cache/chopin2021"
+
+
+@pytest.fixture(scope="module")
+def defs() -> dg.Definitions:
+    """The definitions with nothing set in the environment."""
+    return build_defs(settings=Settings())
+
+
+def test_names_are_kept(defs: dg.Definitions) -> None:
+    """Keys, jobs, checks and sensors are as they were; guards a rename, which loses its history."""
+    graph = defs.resolve_asset_graph()
+    assert sorted(key.to_user_string() for key in graph.get_all_asset_keys()) == [
+        f"{PREFIX}/audio",
+        f"{PREFIX}/metadata",
+        f"{PREFIX}/muq_embeddings",
+        f"{PREFIX}/recordings",
+        f"{PREFIX}/results",
+        f"{PREFIX}/segments",
+    ]
+    assert sorted(key.to_user_string() for key in graph.asset_check_keys) == [
+        f"{PREFIX}/metadata:every_segment_has_its_embedding",
+        f"{PREFIX}/metadata:rows_have_the_schema",
+        f"{PREFIX}/recordings:every_performer_is_found",
+        f"{PREFIX}/results:results_add_up",
+    ]
+    assert sorted(job.name for job in defs.jobs or ()) == [
+        "competition_cache_chopin2021_catalogue",
+        "competition_cache_chopin2021_metadata",
+    ]
+    assert sorted(sensor.name for sensor in defs.sensors or ()) == [
+        "competition_cache_chopin2021_metadata_sensor",
+        "competition_cache_chopin2021_muq_embeddings_sensor",
+        "competition_cache_chopin2021_segments_sensor",
+    ]
+
+
+def test_lineage_is_the_river(defs: dg.Definitions) -> None:
+    """Each stage depends on the one before; guards an edge that is lost."""
+    graph = defs.resolve_asset_graph()
+    parents = {
+        key.path[-1]: {parent.path[-1] for parent in graph.get(key).parent_keys}
+        for key in graph.get_all_asset_keys()
+    }
+    assert parents == {
+        "results": set(),
+        "recordings": {"results"},
+        "audio": {"recordings"},
+        "segments": {"audio"},
+        "muq_embeddings": {"audio", "segments"},
+        "metadata": {"recordings", "muq_embeddings"},
+    }
+
+
+def test_every_asset_tells_what_it_is(defs: dg.Definitions) -> None:
+    """Description, group, kinds, owners and path on each; guards a bare node in the UI."""
+    for node in defs.resolve_asset_graph().asset_nodes:
+        assert len(node.description or "") > 40, node.key
+        assert node.group_name == "competition"
+        assert node.kinds, node.key
+        assert node.owners == ["team:data-collection"]
+        assert str(node.metadata["path"]).startswith(node.key.to_user_string())
+        if node.key.path[-1] not in ("audio", "muq_embeddings"):
+            assert node.metadata["dagster/column_schema"].columns, node.key
+
+
+def test_neighbouring_stages_never_share_a_run_of_a_backfill(defs: dg.Definitions) -> None:
+    """Backfill policies of neighbours differ; equal ones would let one dead video stop 99."""
+    graph = defs.resolve_asset_graph()
+    policy = {key.path[-1]: graph.get(key).backfill_policy for key in graph.get_all_asset_keys()}
+    assert policy["audio"] == dg.BackfillPolicy.multi_run(100)
+    assert policy["muq_embeddings"] == dg.BackfillPolicy.multi_run(100)
+    assert policy["segments"] not in (policy["audio"], policy["muq_embeddings"])
+
+
+def test_the_model_has_the_gpu_to_itself(defs: dg.Definitions) -> None:
+    """Embeddings take a place in the pool `gpu`, fetches one in `fetch`."""
+    graph = defs.resolve_asset_graph()
+    pools = {key.path[-1]: graph.get(key).pools for key in graph.get_all_asset_keys()}
+    assert pools["muq_embeddings"] == {"gpu"}
+    assert pools["audio"] == {"fetch"}
+
+
+def test_loading_the_definitions_imports_no_heavy_library() -> None:
+    """Torch and muq take 9 s to import: a code location must load without them."""
+    code = (
+        "import sys, data_collection.definitions as d; assert d.defs;"
+        "print([m for m in ('torch', 'muq', 'transformers', 'librosa', 'matplotlib', 'yt_dlp', "
+        "'av', 'pedalboard', 'scipy') if m in sys.modules])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "[]"
+
+
+def test_another_edition_is_another_graph(tmp_path: Path) -> None:
+    """The environment's edition decides keys and labels; guards a name written into the code."""
+    edition = write_edition(tmp_path, FEED, ROSTER, id="other1999")
+    graph = build_defs(settings=Settings(competition_edition=edition)).resolve_asset_graph()
+    assert {key.path[1] for key in graph.get_all_asset_keys()} == {"other1999"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"rounds": None}, "rounds: Field required"),
+        ({"rounds": []}, "rounds:"),
+        ({"rounds": [{"id": "final"}]}, "rounds.0.title_words: Field required"),
+        ({"rounds": [{"id": "a", "title_words": ["x"]}] * 2}, "an id stands twice"),
+        ({"id": "Bad Id"}, "id: String should match"),
+        ({"id": "../up"}, "id: String should match"),
+        ({"year": "soon"}, "year:"),
+        ({"playlists": {"semifinal": FEED}}, "semifinal is no round"),
+        ({"channel": None}, "neither playlists nor channel"),
+        ({"results": [{"source": "wikipedia", "path": "x"}]}, "results.0.source"),
+        ({"title_sufix": "misspelt"}, "title_sufix: Extra inputs"),
+    ],
+)
+def test_a_malformed_edition_is_refused_by_field(
+    changes: dict[str, object], said: str, tmp_path: Path
+) -> None:
+    """The error names the file and the field; guards an edition that is half understood."""
+    path = write_edition(tmp_path, FEED, ROSTER, **changes)
+    with pytest.raises(EditionError) as caught:
+        read_edition(path)
+    assert str(path) in str(caught.value)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", "- a\n- b\n", "id: [unclosed", "\x00", "id: &a *a\n"])
+def test_what_is_no_edition_is_refused(content: str, tmp_path: Path) -> None:
+    """Anything that is not a mapping of fields is an EditionError, never a traceback of YAML's."""
+    path = tmp_path / "edition.yaml"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(EditionError, match=r"edition .*edition\.yaml"):
+        read_edition(path)
+
+
+def test_a_missing_edition_names_the_variable(tmp_path: Path) -> None:
+    """The error says which variable to set and which editions ship."""
+    with pytest.raises(EditionError, match=r"COMPETITION_EDITION.*chopin2021\.yaml"):
+        read_edition(tmp_path / "nothing.yaml")
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Upper-case names of design's list; an empty variable is an unset one."""
+    values = {
+        "DATA_COLLECTION_ROOT": "s3://bucket/data",
+        "EMBEDDINGS_ROOT": "",
+        "COMPETITION_EDITION": "elsewhere/edition.yaml",
+        "MUQ_CHECKPOINT": "a/b",
+        "ANTHROPIC_API_KEY": "secret-value",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert settings.data_collection_root == "s3://bucket/data"
+    assert settings.embeddings_root is None
+    assert settings.competition_edition == Path("elsewhere/edition.yaml")
+    assert settings.muq_checkpoint == "a/b"
+    assert "secret-value" not in repr(settings)
+
+
+def test_the_bundled_edition_is_valid() -> None:
+    """The shipped edition loads, and its roster's rounds are its own."""
+    edition = read_edition(Settings().competition_edition)
+    assert edition.id == "chopin2021"
+    assert len(edition.roster()) == 87
