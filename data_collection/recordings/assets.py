@@ -11,6 +11,7 @@ the recordings that came through.
 """
 
 from collections import Counter
+from typing import get_args
 
 import dagster as dg
 from pydantic import BaseModel
@@ -51,13 +52,21 @@ def column_schema(model: type[BaseModel]) -> dg.TableSchema:
         columns=[
             dg.TableColumn(
                 name,
-                type=str(getattr(field.annotation, "__name__", field.annotation)),
+                type=_type_name(field.annotation),
                 description=field.description,
-                constraints=dg.TableColumnConstraints(nullable=not field.is_required()),
+                constraints=dg.TableColumnConstraints(
+                    nullable=type(None) in get_args(field.annotation)
+                ),
             )
             for name, field in model.model_fields.items()
         ]
     )
+
+
+def _type_name(annotation: object) -> str:
+    """`str` for `str` and for `str | None`, whose None is the column's `nullable`."""
+    plain = [kind for kind in get_args(annotation) or (annotation,) if kind is not type(None)]
+    return " | ".join(getattr(kind, "__name__", str(kind)) for kind in plain)
 
 
 def markdown_table(columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> dg.MetadataValue:
@@ -135,7 +144,7 @@ def _recordings(tier: Tier, upstream: list[dg.AssetKey]) -> dg.AssetsDefinition:
                 "dagster/row_count": len(catalogue.recordings),
                 "new_recordings": len(added),
                 "recordings_taken_out": len(removed),
-                "hours_claimed": hours,
+                "hours_claimed": round(hours, 4),
                 "sha256": stored.sha256,
                 **catalogue.facts,
                 "rows": markdown_table(
@@ -176,7 +185,7 @@ def _audio(tier: Tier) -> dg.AssetsDefinition:
         def describe(receipt: Receipt) -> dict[str, float | int | str]:
             facts = receipt.facts
             return {
-                "duration_s": float(facts["duration_s"] or 0.0),
+                "duration_s": round(float(facts["duration_s"] or 0.0), 3),
                 "bytes": receipt.outputs[0].size_bytes,
                 "original_bytes": int(facts["original_bytes"] or 0),
                 "original_format": str(facts["original_format"]),
@@ -231,7 +240,7 @@ def _segments(tier: Tier) -> dg.AssetsDefinition:
             return {
                 "clips": int(receipt.facts["clips"] or 0),
                 "clips_kept": int(receipt.facts["clips_kept"] or 0),
-                "duration_s": float(receipt.facts["duration_s"] or 0.0),
+                "duration_s": round(float(receipt.facts["duration_s"] or 0.0), 3),
                 "rows": markdown_table(columns, table.select(columns).rows()),
             }
 
@@ -277,7 +286,9 @@ def _metadata(tier: Tier) -> dg.AssetsDefinition:
                 "dagster/row_count": len(rows),
                 "recordings_done": len(done),
                 "recordings_not_done": len(not_done),
-                "hours_embedded": sum(row.segment_end - row.segment_start for row in rows) / 3600,
+                "hours_embedded": round(
+                    sum(row.segment_end - row.segment_start for row in rows) / 3600, 4
+                ),
                 "sha256": stored.sha256,
                 "not_done_by_reason": dg.MetadataValue.json(missing_by_reason(found)),
                 "not_done": markdown_table(
