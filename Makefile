@@ -31,7 +31,8 @@ doctor: install
 
 .PHONY: home
 home:
-	@mkdir -p "$(DAGSTER_HOME)" && cp dagster.yaml "$(DAGSTER_HOME)/dagster.yaml"
+	@mkdir -p "$(DAGSTER_HOME)"
+	@[ -e "$(DAGSTER_HOME)/dagster.yaml" ] || cp dagster.yaml "$(DAGSTER_HOME)/dagster.yaml"
 
 # Everything that CI checks, the quick looks first.
 test: install lint types definitions pytest

@@ -23,6 +23,7 @@ from typing import Any
 import httpx
 
 PROJECT = Path(__file__).resolve().parent.parent
+MODULE = "data_collection.definitions"
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 20.0
 POLL_S = 0.5
@@ -109,10 +110,13 @@ class RunningDagster:
     Attributes:
         url: the UI's address.
         home: the instance's folder, with the log files.
+        location: Dagster's name of the code location.
+        children: the processes.
     """
 
     url: str
     home: Path
+    location: str = MODULE
     children: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def ask(self, query: str, variables: Mapping[str, object] | None = None) -> Any:
@@ -137,7 +141,7 @@ class RunningDagster:
         selector = {
             "jobName": job,
             "repositoryName": "__repository__",
-            "repositoryLocationName": "data_collection",
+            "repositoryLocationName": self.location,
         }
         answer = self.ask(_LAUNCH_JOB, {"params": {"selector": selector, "mode": "default"}})[
             "launchPipelineExecution"
@@ -231,7 +235,8 @@ def running_dagster(
     """Run a webserver and a daemon on 127.0.0.1 for the while.
 
     Args:
-        home: the instance's folder; made where it is not there, with the project's dagster.yaml.
+        home: the instance's folder; made where it is not there, with the project's dagster.yaml
+            where it has none.
         environment: variables for the code, beside this process's own.
         port: the UI's; a free one where none is given.
         daemon_interval_s: how often backfills are looked at; Dagster's own 30 s by default.
@@ -240,8 +245,8 @@ def running_dagster(
         HeadlessError: a child stopped, or the code does not load.
     """
     home.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(PROJECT / "dagster.yaml", home / "dagster.yaml")
-    workspace = str(PROJECT / "workspace.yaml")
+    if not (home / "dagster.yaml").exists():  # a lab's own, with Postgres say, is left alone
+        shutil.copyfile(PROJECT / "dagster.yaml", home / "dagster.yaml")
     port = port or _free_port()
     variables = {
         **os.environ,
@@ -249,8 +254,8 @@ def running_dagster(
         "DAGSTER_HOME": str(home.resolve()),
         "PYTHONUNBUFFERED": "1",
     }
-    daemon = ["-m", "data_collection.daemon", str(daemon_interval_s or ""), "run", "-w", workspace]
-    web = ["-m", "dagster_webserver", "-w", workspace, "-h", "127.0.0.1", "-p", str(port)]
+    daemon = ["-m", "data_collection.daemon", str(daemon_interval_s or ""), "run", "-m", MODULE]
+    web = ["-m", "dagster_webserver", "-m", MODULE, "-h", "127.0.0.1", "-p", str(port)]
     running = RunningDagster(url=f"http://127.0.0.1:{port}", home=home)
     try:
         for name, arguments in (("webserver", web), ("daemon", daemon)):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
 
 from data_collection.build import build_defs
 from data_collection.competition.editions import EditionError, read_edition
@@ -185,3 +186,12 @@ def test_the_bundled_edition_is_valid() -> None:
     edition = read_edition(Settings().competition_edition)
     assert edition.id == "chopin2021"
     assert len(edition.roster()) == 87
+
+
+def test_the_two_instance_files_differ_only_in_storage() -> None:
+    """docker/dagster.yaml is dagster.yaml with Postgres; guards a setting that one lacks."""
+    project = Path(__file__).resolve().parent.parent
+    plain = yaml.safe_load((project / "dagster.yaml").read_text("utf-8"))
+    docker = yaml.safe_load((project / "docker" / "dagster.yaml").read_text("utf-8"))
+    assert set(docker.pop("storage")) == {"postgres"}
+    assert docker == plain

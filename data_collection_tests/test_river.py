@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -307,3 +310,47 @@ def test_a_hole_in_the_prizes_blocks_the_catalogue(tmp_path: Path) -> None:
             assert not opened.materialize("results", "recordings").success
             assert not opened.check("results", "results_add_up").passed
             assert not site.requests
+
+
+def test_a_killed_run_loses_nothing_and_leaves_no_half_file(media: Path, tmp_path: Path) -> None:
+    """After kill -9 in mid-range the done recordings are kept and not fetched again.
+
+    Guards lost work, and a half-written file that a later stage would take for whole.
+    """
+    names = ("Ada Quill", "Ben Rook", "Cleo Stern", "Dov Tamar", "Eve Umber", "Fay Vance")
+    videos = [
+        Video(f"v{index}", f"{name} – first round", media / "good1.flac")
+        for index, name in enumerate(names)
+    ]
+    code = (
+        "import sys; from pathlib import Path; from data_collection_tests.river import river\n"
+        "with river(Path(sys.argv[1]), Path(sys.argv[2])) as opened:\n"
+        "    opened.materialize('results', 'recordings')\n"
+        "    opened.materialize('audio', keys=opened.keys())\n"
+    )
+    with serve(videos, title="Test") as site:
+        edition = write_edition(tmp_path, site.feed_url, ROSTER)
+        folder = tmp_path / "data" / "competition_cache" / "test2021" / "audio"
+        child = subprocess.Popen(
+            [sys.executable, "-c", code, str(edition), str(tmp_path)],
+            cwd=Path(__file__).resolve().parent.parent,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        while child.poll() is None and len(list(folder.glob("*.receipt.json"))) < 2:
+            time.sleep(0.01)
+        child.kill()
+        child.wait()
+        done = {path.name.split(".")[0] for path in folder.glob("*.receipt.json")}
+        assert 2 <= len(done) < len(names), "it was killed in the middle"
+        for path in folder.iterdir():
+            assert not path.name.startswith("."), "no temporary file stays in sight"
+            if path.suffix == ".flac":
+                assert soundfile.info(path).duration == pytest.approx(36.0, abs=0.01)
+        site.requests.clear()
+        with river(edition, tmp_path) as opened:
+            assert opened.materialize("results", "recordings").success
+            assert opened.materialize("audio", keys=opened.keys()).success
+            assert len(opened.materialized("audio")) == len(names)
+        asked = {path.split("/")[2].split(".")[0] for path in site.requests if "media" in path}
+        assert len(asked) == len(names) - len(done)

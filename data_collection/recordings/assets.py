@@ -11,6 +11,7 @@ the recordings that came through.
 """
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 import dagster as dg
@@ -39,6 +40,7 @@ FETCH_POOL = "fetch"
 AUDIO_BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=100)
 SEGMENTS_BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=200)
 SHOWN_ROWS = 25
+SHOWN_FILE_COLUMNS = ("title", "reason", "detail", "source_url")
 
 
 def tier_partitions(tier: Tier) -> dg.DynamicPartitionsDefinition:
@@ -147,6 +149,7 @@ def _recordings(tier: Tier, upstream: list[dg.AssetKey]) -> dg.AssetsDefinition:
                 "hours_claimed": round(hours, 4),
                 "sha256": stored.sha256,
                 **catalogue.facts,
+                **{name: _table_of_file(rows) for name, rows in catalogue.files.items()},
                 "rows": markdown_table(
                     columns, [tuple(row[name] for name in columns) for row in shown]
                 ),
@@ -157,6 +160,11 @@ def _recordings(tier: Tier, upstream: list[dg.AssetKey]) -> dg.AssetsDefinition:
         )
 
     return recordings
+
+
+def _table_of_file(rows: Sequence[Mapping[str, object]]) -> dg.MetadataValue:
+    columns = tuple(name for name in SHOWN_FILE_COLUMNS if rows and name in rows[0])
+    return markdown_table(columns, [tuple(row.get(name) for name in columns) for row in rows])
 
 
 def _audio(tier: Tier) -> dg.AssetsDefinition:

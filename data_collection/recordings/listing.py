@@ -106,6 +106,8 @@ def _walk(downloader: Any, url: str, *, ie_key: str | None, depth: int) -> Itera
         yield from _walk(downloader, info["url"], ie_key=info.get("ie_key"), depth=depth + 1)
     elif kind in ("playlist", "multi_video"):
         for entry in info.get("entries") or ():
+            if entry is None:  # a deleted video leaves a hole
+                continue
             if _is_listing(entry):
                 yield from _walk(
                     downloader, entry["url"], ie_key=entry.get("ie_key"), depth=depth + 1
