@@ -21,6 +21,7 @@ from data_collection.recordings.receipts import FINISHED, Receipt, Settled
 Metadata = Mapping[str, dg.MetadataValue | str | int | float | bool]
 PROGRESS_EVERY_S = 30.0
 SHOWN_FAILURES = 20
+MARKUP = str.maketrans({character: f"&#{ord(character)};" for character in "&<>|[]*`\\"})
 
 
 def run_per_partition(
@@ -120,8 +121,9 @@ def _failure(bad: Sequence[Receipt], untried: Sequence[str], *, total: int) -> d
 
 
 def cell(text: str, limit: int = 200) -> str:
-    """Make text safe for a cell of a Markdown table: no markup, no line breaks, not too long."""
+    """Make text from the web safe for a cell of a Markdown table.
+
+    No markup, no links or images, no line breaks, and not too long.
+    """
     short = text if len(text) <= limit else text[: limit - 1] + "…"
-    for character, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;")):
-        short = short.replace(character, escaped)
-    return " ".join(short.split())
+    return " ".join(short.translate(MARKUP).split())

@@ -354,3 +354,38 @@ def test_a_killed_run_loses_nothing_and_leaves_no_half_file(media: Path, tmp_pat
             assert len(opened.materialized("audio")) == len(names)
         asked = {path.split("/")[2].split(".")[0] for path in site.requests if "media" in path}
         assert len(asked) == len(names) - len(done)
+
+
+def test_a_playlist_gives_the_round_and_the_channel_adds_nothing_twice(
+    media: Path, tmp_path: Path
+) -> None:
+    """A playlist a round beside the channel: titles need no round, and each video is one recording.
+
+    Guards a video that is collected twice, and a playlist that overrules what a title says.
+    """
+    first = [
+        Video("p1", "Ada Quill", media / "good1.flac"),
+        Video("p2", "Ben Rook – final round", media / "good1.flac"),
+    ]
+    final = [Video("p3", "Cleo Stern", media / "good1.flac")]
+    both = [*first, *final, Video("p4", "Ben Rook – first round", media / "good1.flac")]
+    with (
+        serve(first, title="First") as stage1,
+        serve(final, title="Final") as last,
+        serve(both, title="All") as channel,
+    ):
+        playlists = {"stage1": stage1.feed_url, "final": last.feed_url}
+        edition = write_edition(tmp_path, channel.feed_url, ROSTER, playlists=playlists)
+        with river(edition, tmp_path) as opened:
+            assert opened.materialize("results", "recordings").success
+            rows = {id_: item.recording.model_dump() for id_, item in opened.standings().items()}
+            assert {id_: (row["performer"], row["round"]) for id_, row in rows.items()} == {
+                "p1": ("Ada Quill", "stage1"),
+                "p3": ("Cleo Stern", "final"),
+                "p4": ("Ben Rook", "stage1"),
+            }
+            path = opened.store.path("competition_cache/test2021/unmatched.jsonl")
+            unmatched = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+            assert [(row["source_id"], row["reason"]) for row in unmatched] == [
+                ("p2", "round_conflict")
+            ]

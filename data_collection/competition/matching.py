@@ -17,9 +17,7 @@ from data_collection.competition.editions import Edition
 from data_collection.competition.names import normalised_name
 from data_collection.competition.roster import Competitor
 from data_collection.competition.titles import (
-    MIN_MARGIN as MIN_MARGIN,
-)
-from data_collection.competition.titles import (
+    MIN_MARGIN,
     THRESHOLD,
     Candidates,
     Reason,

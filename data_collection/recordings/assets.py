@@ -73,6 +73,8 @@ def _type_name(annotation: object) -> str:
 
 def markdown_table(columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> dg.MetadataValue:
     """A table for an asset's page, its cells made safe, the first rows only."""
+    if not rows:
+        return dg.MetadataValue.md("*none*")
     head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
     body = "".join(
         f"| {' | '.join(cell('' if value is None else str(value)) for value in row)} |\n"

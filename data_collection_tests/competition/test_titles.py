@@ -227,6 +227,98 @@ def test_rounds_that_differ_in_the_noun_only_need_it() -> None:
         assert result.round_id == round_id
 
 
+@pytest.mark.parametrize(
+    ("phrase", "round_id"),
+    [
+        ("fist round", "stage1"),
+        ("frist stage", "stage1"),
+        ("first ruond", "stage1"),
+        ("firstt round", "stage1"),
+        ("secnd round", "stage2"),
+        ("2nd stgae", "stage2"),
+        ("II etpa", "stage2"),
+        ("III etpa", "stage3"),
+        ("thrid round", "stage3"),
+        ("finl round", "final"),
+        ("final ronud", "final"),
+        ("semifnal", "semifinal"),
+        ("finale", "final"),
+        ("round one", "stage1"),
+    ],
+)
+def test_one_edit_in_a_round_phrase_is_understood(phrase: str, round_id: str) -> None:
+    """One misspelt word beside an exact one still names the round."""
+    assert read(f"Eric Lu – {phrase} {SUFFIX}") == ("Eric Lu", round_id)
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        "fist ruond",  # nothing exact is left
+        "firth round",  # first or fifth
+        "fifth round",
+        "sixth round",
+        "fourth round",
+        "forth round",
+        "first sound",  # a word of its own
+        "first ground",
+        "second found",
+        "second state",
+        "first rondo",
+        "1 rounds",  # a number of rounds
+        "two rounds",
+        "one round",
+        "fst round",  # too short to be sure
+        "finl",  # alone, and short
+        "IIII etap",
+        "IIV etap",
+        "II",  # a Roman numeral needs its noun
+        "III",
+        "1st",  # or the first place
+        "premiere",
+    ],
+)
+def test_a_round_is_never_guessed(phrase: str) -> None:
+    """Two errors, another word's spelling or a number without its noun name no round."""
+    assert isinstance(read(f"Eric Lu – {phrase} {SUFFIX}"), str)
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(
+    st.sampled_from(["first", "second", "third"]), st.integers(0, 5), st.characters(codec="ascii")
+)
+def test_a_misspelt_ordinal_is_never_another(word: str, at: int, letter: str) -> None:
+    """Any one letter put in or changed leaves the round or nothing."""
+    meant = {"first": "stage1", "second": "stage2", "third": "stage3"}[word]
+    for wrong in (word[:at] + letter + word[at:], word[:at] + letter + word[at + 1 :]):
+        result = read(f"Eric Lu – {wrong} round")
+        assert result == ("Eric Lu", meant) or isinstance(result, str)
+
+
+def test_the_other_genders_form_is_another_name() -> None:
+    """A daughter or a namesake is not a misspelling: Polish family names differ by a letter."""
+    parser = parser_of(
+        [
+            Competitor(performer="Daniel Wieczorek", reached_stage="final"),
+            Competitor(performer="Maria Zaleska", reached_stage="final"),
+        ]
+    )
+    for name in ("Daniela Wieczorek", "Maria Zaleski", "Mario Zaleska"):
+        result = parser.parse(f"{name} – first round")
+        assert isinstance(result, TitleRejection), name
+    assert isinstance(parser.parse("Maria Zalesk – first round"), TitleMatch)
+
+
+def test_a_competition_named_after_a_composer_is_no_piece() -> None:
+    """Another competition's round gives nothing, whatever was played there."""
+    for title in (
+        "Eric Lu – Tchaikovsky Piano Competition – first round",
+        "Eric Lu – Concerto Competition – final",
+        "Eric Lu – Nocturne, National Chopin Competition – final",
+    ):
+        assert read(title) == "unexplained_words"
+
+
 @pytest.fixture(scope="module")
 def real_parser() -> TitleParser:
     """A parser over the real roster, for development only."""

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
+import mido  # type: ignore[import-not-found]
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
@@ -60,7 +61,7 @@ SUSTAIN_PEDAL = 64
 Samples = NDArray[np.float32]
 ManifestEntry = dict[str, str | float]
 
-BY_SLUG = {pianist.slug: pianist for pianist in PIANISTS}
+PIANISTS_BY_SLUG = {pianist.slug: pianist for pianist in PIANISTS}
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,6 @@ RECORDINGS = (
 
 def write_midi(performance: Performance, path: Path) -> None:
     """Writes a performance as a standard MIDI file with room for the last notes to ring."""
-    # Here and not above, so that the pieces and pianists can be read where mido is missing.
-    import mido  # type: ignore[import-not-found]
-
     # At one tick, keys come up before the pedal moves and the pedal moves before keys go down.
     events = []
     for note in performance.notes:
@@ -203,7 +201,7 @@ class Renderer:
     def render(self, recording: Recording, folder: Path) -> ManifestEntry:
         """Renders one recording into a folder and returns the manifest's entry."""
         piece = PIECES[recording.piece_slug]
-        performance = play(piece, BY_SLUG[recording.pianist_slug])
+        performance = play(piece, PIANISTS_BY_SLUG[recording.pianist_slug])
         with tempfile.TemporaryDirectory() as work_folder:
             samples = synthesise(performance, self._fluidsynth, self._soundfont, Path(work_folder))
         samples = trim_tail(samples)

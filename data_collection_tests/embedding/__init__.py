@@ -1,0 +1,1 @@
+"""The encoder, its checkpoint and its files, with the tiny real MuQ."""

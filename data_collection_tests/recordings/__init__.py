@@ -1,0 +1,1 @@
+"""Fetching, decoding, storing, cutting: the part that all tiers share."""

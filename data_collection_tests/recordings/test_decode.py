@@ -1,0 +1,411 @@
+"""Decoding: the right samples at the right time, and half a file found out."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+import pytest
+import scipy.signal
+import soundfile
+import soxr
+
+from data_collection.recordings.decode import SAMPLE_RATE_HZ, DecodedAudio, decode_to_flac
+from data_collection.recordings.errors import ItemError
+
+Samples = npt.NDArray[np.float64]
+NAMES = ("stage1_sol", "final_okafor")
+LOSSLESS_S, LOSSY_S = 0.001, 0.030
+PEAK_MEMORY = """
+import re, sys
+from pathlib import Path
+from data_collection.recordings.decode import decode_to_flac
+decode_to_flac(Path(sys.argv[1]), Path(sys.argv[2]))
+print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text()).group(1))
+"""
+LIMITED_DECODE = """
+import resource, sys
+from pathlib import Path
+import pedalboard.io, soundfile, soxr
+from data_collection.recordings.errors import RecordingError
+from data_collection.recordings.decode import decode_to_flac
+limit = int(sys.argv[3])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+try:
+    decode_to_flac(Path(sys.argv[1]), Path(sys.argv[2]))
+except RecordingError as error:
+    print(type(error).__name__, error.reason, error.stops_batch)
+"""
+
+
+def decoded(original: Path, tmp_path: Path) -> tuple[Samples, DecodedAudio]:
+    target = tmp_path / "stored.flac"
+    told = decode_to_flac(original, target)
+    samples, rate_hz = soundfile.read(target, dtype="float64")
+    assert rate_hz == SAMPLE_RATE_HZ
+    assert samples.shape == (told.frames,)
+    return samples, told
+
+
+def one_shot(original: Path) -> Samples:
+    """The stored form, made in one piece from a file that soundfile can read."""
+    samples, rate_hz = soundfile.read(original, dtype="float32", always_2d=True)
+    mono = samples.mean(axis=1, dtype=np.float32)
+    resampled: Samples = soxr.resample(mono, rate_hz, SAMPLE_RATE_HZ).astype(np.float64)
+    return resampled
+
+
+def lag_s(samples: Samples, reference: Samples) -> float:
+    """By how much the samples come later than the reference, in seconds."""
+    span = min(samples.size, reference.size, 6 * SAMPLE_RATE_HZ)
+    found = scipy.signal.correlate(samples[:span], reference[:span], method="fft")
+    return float(int(np.argmax(found)) - (span - 1)) / SAMPLE_RATE_HZ
+
+
+def noise(seconds: float, rate_hz: int, channels: int = 2, seed: int = 0) -> Samples:
+    made = np.random.default_rng(seed).normal(0.0, 0.1, (round(seconds * rate_hz), channels))
+    return np.clip(made, -0.9, 0.9)
+
+
+@pytest.fixture(scope="module")
+def more_forms(media_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shared media, and each excerpt as three kinds of wav, Ogg Opus and Vorbis."""
+    folder = tmp_path_factory.mktemp("forms")
+    for name in NAMES:
+        samples, rate_hz = soundfile.read(media_folder / f"{name}.wav", dtype="float64")
+        soundfile.write(folder / f"{name}-pcm16.wav", samples, rate_hz, subtype="PCM_16")
+        soundfile.write(folder / f"{name}-float.wav", samples, rate_hz, subtype="FLOAT")
+        soundfile.write(folder / f"{name}-pcm24.flac", samples, rate_hz, subtype="PCM_24")
+        soundfile.write(folder / f"{name}.opus", samples, rate_hz, format="OGG", subtype="OPUS")
+        soundfile.write(folder / f"{name}.ogg", samples, rate_hz, format="OGG", subtype="VORBIS")
+        (folder / f"{name}-pcm24.wav").write_bytes((media_folder / f"{name}.wav").read_bytes())
+        for ending in ("flac", "m4a", "webm", "mp3"):
+            (folder / f"{name}.{ending}").write_bytes(
+                (media_folder / f"{name}.{ending}").read_bytes()
+            )
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("ending", "decoder", "tolerance_s"),
+    [
+        ("-pcm16.wav", "pedalboard", LOSSLESS_S),
+        ("-pcm24.wav", "pedalboard", LOSSLESS_S),
+        ("-float.wav", "pedalboard", LOSSLESS_S),
+        ("-pcm24.flac", "pedalboard", LOSSLESS_S),
+        (".flac", "pedalboard", LOSSLESS_S),
+        (".mp3", "PyAV", LOSSY_S),
+        (".m4a", "PyAV", LOSSY_S),
+        (".webm", "PyAV", LOSSY_S),
+        (".opus", "PyAV", LOSSY_S),
+        (".ogg", "PyAV", LOSSY_S),
+    ],
+)
+def test_each_form_decodes_in_time(
+    more_forms: Path, tmp_path: Path, name: str, ending: str, decoder: str, tolerance_s: float
+) -> None:
+    """Duration, onset and level are those of the reference, whatever the container.
+
+    Guards against decoders that start late by their priming (23 to 25 ms), drop the end, or halve
+    the level: timing and dynamics are what the model is to learn.
+    """
+    reference = one_shot(more_forms / f"{name}-pcm24.wav")
+    samples, told = decoded(more_forms / f"{name}{ending}", tmp_path)
+    # Where a file begins in silence, which is decoded a second time, PyAV has the last word.
+    assert told.decoder in {decoder, "PyAV"}
+    assert told.duration_s == pytest.approx(reference.size / SAMPLE_RATE_HZ, abs=0.05)
+    assert abs(lag_s(samples, reference)) <= tolerance_s
+    level, expected = (float(np.sqrt(np.mean(part**2))) for part in (samples, reference))
+    assert level == pytest.approx(expected, rel=0.1)
+
+
+def test_stored_form(more_forms: Path, tmp_path: Path) -> None:
+    """What is stored is mono, 24 kHz, 24-bit FLAC.
+
+    Guards against 16 bits, which move MuQ's output on quiet passages.
+    """
+    decode_to_flac(more_forms / "stage1_sol.m4a", tmp_path / "stored.flac")
+    info = soundfile.info(tmp_path / "stored.flac")
+    assert (info.format, info.subtype, info.channels, info.samplerate) == (
+        "FLAC",
+        "PCM_24",
+        1,
+        24_000,
+    )
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])
+@pytest.mark.parametrize("case", ["left_only", "opposite"])
+def test_downmix_is_the_mean(tmp_path: Path, ending: str, case: str) -> None:
+    """One channel alone comes out at half amplitude; opposite channels cancel.
+
+    Guards against taking the left channel, and against libswresample's downmix, 3 dB too loud.
+    """
+    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(2 * 48_000) / 48_000)
+    right = -tone if case == "opposite" else 0 * tone
+    original = tmp_path / f"stereo.{ending}"
+    soundfile.write(original, np.column_stack([tone, right]), 48_000)
+    samples, told = decoded(original, tmp_path)
+    middle = samples[SAMPLE_RATE_HZ // 2 : SAMPLE_RATE_HZ]
+    amplitude = float(np.sqrt(2 * np.mean(middle**2)))
+    assert told.source_channels == 2
+    assert amplitude == pytest.approx(0.25 if case == "left_only" else 0.0, abs=0.01)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate_hz", [24_000, 32_000, 44_100, 48_000, 96_000])
+@pytest.mark.parametrize("ending", ["wav", "flac"])
+def test_blocks_do_not_show(tmp_path: Path, ending: str, rate_hz: int, channels: int) -> None:
+    """Decoding by blocks of ten seconds equals resampling the whole at once, at every rate.
+
+    Guards against clicks and lost samples at block borders, and a resampler that is not flushed.
+    """
+    original = tmp_path / f"noise.{ending}"
+    soundfile.write(original, noise(21.3, rate_hz, channels), rate_hz, subtype="PCM_24")
+    samples, told = decoded(original, tmp_path)
+    expected = one_shot(original)
+    assert (told.source_rate_hz, told.source_channels) == (rate_hz, channels)
+    assert samples.size == expected.size
+    assert np.abs(samples - expected).max() < 1e-6
+
+
+def test_overshoot_is_clipped_and_counted(tmp_path: Path) -> None:
+    """Samples above full scale are clipped, not wrapped, and told.
+
+    Guards against a loud chord that turns into its negative.
+    """
+    loud = np.full(24_000, 1.5)
+    loud[::2] = 0.25
+    soundfile.write(tmp_path / "loud.wav", loud, 24_000, subtype="FLOAT")
+    samples, told = decoded(tmp_path / "loud.wav", tmp_path)
+    assert told.peak == pytest.approx(1.5)
+    assert told.clipped_frames == 12_000
+    assert samples.min() > 0
+    assert samples.max() == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.9, 0.97])
+@pytest.mark.parametrize(
+    "ending", ["-pcm16.wav", "-float.wav", ".flac", ".mp3", ".m4a", ".webm", ".opus", ".ogg"]
+)
+def test_a_part_of_a_file_is_found_out(
+    more_forms: Path, tmp_path: Path, ending: str, share: float
+) -> None:
+    """A file that stops early is named truncated or corrupt, never stored as if it were whole.
+
+    Guards against pedalboard's full-length zeros and libav's silent end of file.
+    """
+    content = (more_forms / f"stage1_sol{ending}").read_bytes()
+    half = tmp_path / f"half{ending}"
+    half.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(ItemError) as error:
+        decode_to_flac(half, tmp_path / "stored.flac")
+    assert error.value.reason in {"truncated", "corrupt_audio"}
+    assert half.name in error.value.detail
+
+
+@pytest.mark.parametrize("ending", ["-pcm16.wav", ".flac"])
+def test_a_lossless_file_must_be_complete(more_forms: Path, tmp_path: Path, ending: str) -> None:
+    """A wav or flac whose header counts its samples may lack none of them, not even 0.5 %.
+
+    Guards against 18 missing seconds at the end of an hour, which a share of 0.99 lets through.
+    """
+    content = (more_forms / f"stage1_sol{ending}").read_bytes()
+    cut = tmp_path / f"cut{ending}"
+    cut.write_bytes(content[: int(len(content) * 0.995)])
+    with pytest.raises(ItemError, match=r"truncated|corrupt_audio"):
+        decode_to_flac(cut, tmp_path / "stored.flac")
+
+
+def test_a_damaged_flac_frame_is_found_out(tmp_path: Path) -> None:
+    """One flipped byte in the middle of a long flac is corrupt, and its end is not moved forward.
+
+    Guards against libav, which drops the bad frame in silence: all later samples come 0.1 s early.
+    """
+    original = tmp_path / "damaged.flac"
+    soundfile.write(original, noise(30.0, 44_100), 44_100)
+    content = bytearray(original.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    original.write_bytes(content)
+    with pytest.raises(ItemError, match=r"truncated|corrupt_audio"):
+        decode_to_flac(original, tmp_path / "stored.flac")
+
+
+@pytest.mark.parametrize("where", ["end", "start", "middle"])
+@pytest.mark.parametrize("ending", ["wav", "flac"])
+def test_real_silence_is_not_truncation(tmp_path: Path, ending: str, where: str) -> None:
+    """Exact zeros that were recorded stay, at their place.
+
+    Guards against a suspicion of zeros that throws away recordings with a faded end.
+    """
+    sound, silence = noise(2.0, 44_100), np.zeros((2 * 44_100, 2))
+    parts = {"end": [sound, silence], "start": [silence, sound], "middle": [sound, silence, sound]}
+    original = tmp_path / f"faded.{ending}"
+    soundfile.write(original, np.concatenate(parts[where]), 44_100)
+    samples, told = decoded(original, tmp_path)
+    assert told.duration_s == pytest.approx(2.0 * len(parts[where]))
+    assert told.longest_zero_run_s == pytest.approx(2.0, abs=0.01)
+    assert np.abs(samples - one_shot(original)).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("zero.mp3", b""),
+        ("zeros.m4a", bytes(50_000)),
+        ("random.mp3", np.random.default_rng(1).bytes(200_000)),
+        ("random.webm", np.random.default_rng(2).bytes(200_000)),
+        ("bytes.flac", bytes(range(256)) * 400),
+        ("random.flac", b"fLaC" + np.random.default_rng(3).bytes(50_000)),
+        ("random.wav", b"RIFF\x10\x00\x00\x00WAVE" + np.random.default_rng(4).bytes(50_000)),
+        ("random.ogg", b"OggS" + np.random.default_rng(5).bytes(50_000)),
+        ("page.mp3", b"<!doctype html><html><body>Please sign in</body></html>" * 50),
+        ("page.txt", b"plain words, line by line\n" * 500),
+        ("answer.json", b'{"error": "quota"}'),
+    ],
+)
+def test_what_is_no_audio_is_said_so(tmp_path: Path, name: str, content: bytes) -> None:
+    """Bytes that are no recording are the item's fault, with a reason and the file's name.
+
+    Guards against a login page stored as music, and against a decoder's bare exception.
+    """
+    original = tmp_path / name
+    original.write_bytes(content)
+    with pytest.raises(ItemError) as error:
+        decode_to_flac(original, tmp_path / "stored.flac")
+    # Noise can look like the head of a long mp3, hence truncated; it is the item's fault anyway.
+    assert error.value.reason in {"corrupt_audio", "no_audio", "truncated"}
+    assert name in error.value.detail
+
+
+def test_a_video_without_sound_is_said_so(tmp_path: Path) -> None:
+    """A film without an audio track is `no_audio`.
+
+    Guards against a crash on the first stream that is not there.
+    """
+    original = tmp_path / "silent.mp4"
+    with av.open(str(original), "w") as film:
+        stream = film.add_stream("mpeg4", rate=10)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        for _ in range(10):
+            picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+            film.mux(stream.encode(picture))
+        film.mux(stream.encode(None))
+    with pytest.raises(ItemError, match="no_audio"):
+        decode_to_flac(original, tmp_path / "stored.flac")
+
+
+def test_an_empty_wav_is_said_so(tmp_path: Path) -> None:
+    """A file with a good head and no samples is `no_audio`.
+
+    Guards against a recording of length 0 in the collection.
+    """
+    soundfile.write(tmp_path / "empty.wav", np.zeros(0), 44_100)
+    with pytest.raises(ItemError, match="no_audio"):
+        decode_to_flac(tmp_path / "empty.wav", tmp_path / "stored.flac")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_no_number_are_corrupt(tmp_path: Path, value: float) -> None:
+    """One NaN or infinity in a float file is `corrupt_audio`.
+
+    Guards against a NaN that the resampler spreads and the encoder embeds.
+    """
+    samples = noise(1.0, 44_100, 1)
+    samples[20_000] = value
+    soundfile.write(tmp_path / "nan.wav", samples, 44_100, subtype="FLOAT")
+    with pytest.raises(ItemError, match="corrupt_audio"):
+        decode_to_flac(tmp_path / "nan.wav", tmp_path / "stored.flac")
+
+
+@pytest.mark.parametrize(
+    ("claimed_s", "complete"),
+    [(None, True), (8.0, True), (8.9, True), (9.0, True), (4.0, True), (9.5, False), (60.0, False)],
+)
+def test_the_sources_claim_is_held_against_it(
+    more_forms: Path, tmp_path: Path, claimed_s: float | None, complete: bool
+) -> None:
+    """Much less than the source says is truncated; a rounded second is not.
+
+    Guards against a cut that came before the container was made, so that its header agrees.
+    """
+    original, target = more_forms / "stage1_sol.webm", tmp_path / "stored.flac"
+    if complete:
+        assert decode_to_flac(original, target, claimed_duration_s=claimed_s).duration_s > 7.9
+    else:
+        with pytest.raises(ItemError, match=r"truncated.*that the source says"):
+            decode_to_flac(original, target, claimed_duration_s=claimed_s)
+
+
+def test_an_original_opens_no_other_file(more_forms: Path, tmp_path: Path) -> None:
+    """A playlist that names another file is no audio: only what was fetched is decoded.
+
+    Guards against a foreign server that hands out an `.m3u8` by which libav reads this machine's
+    files, or stores one recording under another one's name and hash.
+    """
+    playlist = tmp_path / "original.m3u8"
+    (tmp_path / "other.mp3").write_bytes((more_forms / "stage1_sol.mp3").read_bytes())
+    playlist.write_text(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:8,\nother.mp3\n#EXT-X-ENDLIST\n"
+    )
+    with pytest.raises(ItemError):
+        decode_to_flac(playlist, tmp_path / "stored.flac")
+
+
+@pytest.mark.parametrize("limit_bytes", [100_000, 1_500_000])
+def test_full_disk_is_ours(tmp_path: Path, limit_bytes: int) -> None:
+    """No room for the FLAC is `disk_full`, however much of it was written before.
+
+    Guards against libsndfile, which keeps no error number: a full disk would be a bug of ours in
+    each of ten thousand receipts. The limit is the operating system's own.
+    """
+    original = tmp_path / "noise.wav"
+    soundfile.write(original, noise(40.0, 24_000, 1), 24_000)
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            LIMITED_DECODE,
+            str(original),
+            str(folder / "x.flac"),
+            str(limit_bytes),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["SetupError", "disk_full", "True"], done.stderr[-500:]
+    assert [path.name for path in folder.iterdir()] in ([], ["x.flac"])
+
+
+def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
+    """Twenty minutes of stereo take no more memory than one, within 80 MB.
+
+    Guards against reading a five-hour session whole. The peak is the child's own (`VmHWM`):
+    `ru_maxrss` would count the parent's, which holds torch.
+    """
+    peaks = []
+    block = noise(10.0, 44_100)
+    for minutes in (1, 20):
+        original = tmp_path / f"long{minutes}.wav"
+        with soundfile.SoundFile(original, "w", 44_100, 2, subtype="PCM_16") as file:
+            for _ in range(6 * minutes):
+                file.write(block)
+        done = subprocess.run(
+            [sys.executable, "-c", PEAK_MEMORY, str(original), str(tmp_path / "stored.flac")],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        peaks.append(int(re.sub(r"\D", "", done.stdout)) / 1024)
+        original.unlink()
+    assert peaks[1] - peaks[0] < 80

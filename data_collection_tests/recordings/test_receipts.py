@@ -1,0 +1,362 @@
+"""Receipts: what is done is skipped, what is not is redone, and who is at fault is told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from data_collection.recordings.errors import ItemError, RecordingError, SetupError, WorldError
+from data_collection.recordings.receipts import (
+    Fact,
+    Settled,
+    StageResult,
+    fingerprint,
+    finished_receipt,
+    read_receipt,
+    receipt_path,
+    settle,
+)
+from data_collection.recordings.store import Store
+
+FOLDER = "t9_made/audio"
+ID = "yt_abc"
+
+
+@dataclass
+class MadeStage:
+    """A stage that writes files into the store and counts how often it was let to work."""
+
+    store: Store
+    inputs: dict[str, str] = field(default_factory=lambda: {"source_id": "abc"})
+    parameters: dict[str, Fact] = field(default_factory=lambda: {"code_version": "1"})
+    names: tuple[str, ...] = ("a.bin",)
+    content: bytes = b"made"
+    error: Exception | None = None
+    filtered_because: str | None = None
+    worked: int = 0
+
+    def work(self) -> StageResult:
+        """Do it, or fail as told."""
+        self.worked += 1
+        if self.error:
+            raise self.error
+        outputs = tuple(
+            self.store.write_bytes(f"{FOLDER}/{name}", self.content) for name in self.names
+        )
+        return StageResult(
+            outputs=outputs, facts={"n": 1.5}, filtered_because=self.filtered_because
+        )
+
+    def settle(
+        self,
+        *,
+        inputs: Callable[[], Mapping[str, str]] | None = None,
+        parameters: Callable[[], Mapping[str, Fact]] | None = None,
+    ) -> Settled:
+        """Settle it with its own inputs and parameters, or with others."""
+        return settle(
+            self.store,
+            FOLDER,
+            ID,
+            inputs=inputs or (lambda: self.inputs),
+            parameters=parameters or (lambda: self.parameters),
+            work=self.work,
+        )
+
+
+@pytest.fixture
+def stage(store: Store) -> MadeStage:
+    return MadeStage(store)
+
+
+def test_done_is_done_once(stage: MadeStage) -> None:
+    """The second run finds the receipt, does nothing and changes nothing.
+
+    Guards against fetching and embedding everything again on each run.
+    """
+    first = stage.settle()
+    written = stage.store.path(receipt_path(FOLDER, ID)).read_bytes()
+    second = stage.settle()
+    assert (first.receipt.state, first.skipped) == ("done", False)
+    assert (second.receipt, second.skipped) == (first.receipt, True)
+    assert stage.worked == 1
+    assert stage.store.path(receipt_path(FOLDER, ID)).read_bytes() == written
+
+
+def test_the_receipt_on_disk_is_the_one_returned(stage: MadeStage) -> None:
+    """Each state is written as it is told, field by field.
+
+    Guards against a run's log that says something else than the collection's truth.
+    """
+    for error in (None, ItemError("private", "p"), WorldError("network", "n"), ValueError("v")):
+        stage.error = error
+        stage.inputs = {"source_id": str(error)}
+        settled = stage.settle()
+        assert read_receipt(stage.store, FOLDER, ID) == settled.receipt
+
+
+def test_filtered_is_finished(stage: MadeStage) -> None:
+    """A filtered recording is not tried again, and its reason stands.
+
+    Guards against decoding silence anew every night.
+    """
+    stage.filtered_because = "no_usable_clip"
+    assert stage.settle().receipt.state == "filtered"
+    again = stage.settle()
+    assert (again.skipped, again.receipt.reason, stage.worked) == (True, "no_usable_clip", 1)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "parameters"),
+    [
+        ({"source_id": "other"}, {"code_version": "1"}),
+        ({"source_id": "abc"}, {"code_version": "2"}),
+        ({"source_id": "abc", "more": ""}, {"code_version": "1"}),
+        ({"source_id": "abc"}, {"code_version": "1", "clip_s": None}),
+        ({}, {"code_version": "1"}),
+    ],
+)
+def test_another_input_or_parameter_is_done_anew(
+    stage: MadeStage, inputs: dict[str, str], parameters: dict[str, Fact]
+) -> None:
+    """Whatever the output depends on makes it be done again when it changes, and back again.
+
+    Guards against embeddings of old weights among those of new ones.
+    """
+    stage.settle()
+    stage.inputs, stage.parameters = inputs, parameters
+    assert not stage.settle().skipped
+    assert stage.settle().skipped
+    assert stage.worked == 2
+
+
+@pytest.mark.parametrize("damage", ["gone", "shorter", "longer"])
+def test_a_missing_or_cut_output_is_made_again(stage: MadeStage, damage: str) -> None:
+    """A receipt counts only while its files are there with their sizes.
+
+    Guards against a collection that calls itself complete after someone cleared a folder.
+    """
+    stage.names = ("a.bin", "b.bin")
+    stage.settle()
+    output = Path(str(stage.store.path(f"{FOLDER}/b.bin")))
+    if damage == "gone":
+        output.unlink()
+    else:
+        output.write_bytes(b"mad" if damage == "shorter" else b"made!")
+    assert not stage.settle().skipped
+    assert output.read_bytes() == b"made"
+
+
+def test_failed_counts_attempts(stage: MadeStage) -> None:
+    """The item's own faults add up, and a success counts as a try as well.
+
+    Guards against items that are tried for ever because nobody counts.
+    """
+    stage.error = ItemError("truncated", "half of it")
+    for expected in (1, 2, 3):
+        receipt = stage.settle().receipt
+        assert (receipt.state, receipt.reason, receipt.attempts) == (
+            "failed",
+            "truncated",
+            expected,
+        )
+    stage.error = None
+    assert stage.settle().receipt.attempts == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "stops"),
+    [
+        (WorldError("network", "down"), "network", False),
+        (WorldError("bot_check", "robot?", stops_batch=True), "bot_check", True),
+        (SetupError("disk_full", "full"), "disk_full", True),
+        (SetupError("upstream_not_done", "wait", stops_batch=False), "upstream_not_done", False),
+        (KeyError("a bug"), "internal_error", False),
+        (RuntimeError("a bug"), "internal_error", False),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bug"), "internal_error", False),
+        (MemoryError(), "internal_error", False),
+    ],
+)
+def test_faults_that_are_not_the_items_cost_it_nothing(
+    stage: MadeStage, error: Exception, reason: str, stops: bool
+) -> None:
+    """World, setup and bugs block an item and leave its count where it was.
+
+    Guards against an outage or a bad release that uses up the tries of ten thousand recordings.
+    """
+    stage.error = ItemError("truncated", "half of it")
+    stage.settle()
+    stage.error = error
+    for _ in range(2):
+        settled = stage.settle()
+        assert (settled.receipt.state, settled.receipt.reason) == ("blocked", reason)
+        assert settled.receipt.attempts == 1
+        assert settled.stops_batch is stops
+        assert type(error).__name__ in str(settled.receipt.detail) or isinstance(
+            error, RecordingError
+        )
+
+
+def test_an_interrupt_is_not_swallowed(stage: MadeStage) -> None:
+    """Ctrl-C and a run's termination end the run and leave no receipt.
+
+    Guards against a run that cannot be stopped.
+    """
+
+    def interrupted() -> Mapping[str, str]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stage.settle(inputs=interrupted)
+    assert read_receipt(stage.store, FOLDER, ID) is None
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b'{"stage": 1}', b"\xff\xfe", b"null", b"[]", b'"text"', b"\0" * 300]
+)
+def test_an_unreadable_receipt_is_done_again(stage: MadeStage, content: bytes) -> None:
+    """A receipt that cannot be read is as good as none.
+
+    Guards against one damaged file that stops a whole batch.
+    """
+    stage.settle()
+    stage.store.write_bytes(receipt_path(FOLDER, ID), content)
+    assert read_receipt(stage.store, FOLDER, ID) is None
+    settled = stage.settle()
+    assert (settled.receipt.state, settled.skipped) == ("done", False)
+
+
+def test_superseded_outputs_are_removed(stage: MadeStage) -> None:
+    """Files that only the previous receipt names are gone after the new one.
+
+    Guards against stale clips of another grid that training would read.
+    """
+    stage.names = ("seg0.pt", "seg1.pt", "seg2.pt")
+    stage.settle()
+    stage.names, stage.parameters = ("seg0.pt", "other.pt"), {"clip_s": 10.0}
+    stage.settle()
+    folder = Path(str(stage.store.path(FOLDER)))
+    assert sorted(path.name for path in folder.glob("*.pt")) == ["other.pt", "seg0.pt"]
+
+
+def test_superseded_outputs_are_removed_after_a_failure_between(stage: MadeStage) -> None:
+    """A failure between two successes does not make the old files forgotten.
+
+    Guards against orphans that no receipt names, which a purge of one source would miss.
+    """
+    stage.names = ("seg0.pt", "seg1.pt")
+    stage.settle()
+    stage.parameters, stage.error = {"clip_s": 10.0}, ItemError("corrupt_audio", "noise")
+    stage.settle()
+    stage.names, stage.error = ("seg0.pt",), None
+    stage.settle()
+    folder = Path(str(stage.store.path(FOLDER)))
+    assert sorted(path.name for path in folder.glob("*.pt")) == ["seg0.pt"]
+
+
+def test_finished_receipt_says_what_it_waits_for(stage: MadeStage) -> None:
+    """A stage whose upstream is not done is blocked with words, and does not stop the batch.
+
+    Guards against a missing audio that counts as this stage's failure.
+    """
+    with pytest.raises(SetupError, match=f"{FOLDER} of {ID} is not there") as missing:
+        finished_receipt(stage.store, FOLDER, ID)
+    assert (missing.value.reason, missing.value.stops_batch) == ("upstream_not_done", False)
+    stage.error = ItemError("private", "p")
+    stage.settle()
+    with pytest.raises(SetupError, match=r"failed \(private\)"):
+        finished_receipt(stage.store, FOLDER, ID)
+    stage.error = None
+    settled = stage.settle()
+    assert finished_receipt(stage.store, FOLDER, ID) == settled.receipt
+
+
+def test_a_setup_fault_keeps_what_is_done(stage: MadeStage) -> None:
+    """One run with a missing model leaves finished recordings finished.
+
+    Guards against a mistyped MUQ_CHECKPOINT that turns every done receipt into a blocked one: all
+    is then embedded again, and `metadata.jsonl` is empty until it has been.
+    """
+
+    def missing() -> Mapping[str, Fact]:
+        raise SetupError("checkpoint_missing", "no such folder")
+
+    stage.settle()
+    blocked = stage.settle(parameters=missing)
+    assert blocked.receipt.reason == "checkpoint_missing"
+    assert stage.settle().skipped
+    assert stage.worked == 1
+
+
+def test_a_blocked_stage_folder_is_a_state_not_an_exception(stage: MadeStage) -> None:
+    """A receipt that cannot even be looked for blocks this item and is told as a state.
+
+    Guards against an unreadable or foreign file in the data root that ends the batch for the other
+    recordings; `settle` promises that faults are in the state, never raised.
+    """
+    folder = Path(str(stage.store.path(FOLDER)))
+    folder.parent.mkdir(parents=True)
+    folder.write_bytes(b"a file where the folder should be")
+    settled = stage.settle()
+    assert settled.receipt.state == "blocked"
+
+
+def test_any_text_can_stand_in_a_receipt(stage: MadeStage) -> None:
+    """A message with half a surrogate pair, as cut titles have, is written all the same.
+
+    Guards against one odd title whose failure cannot be recorded and ends the batch.
+    """
+    stage.error = ItemError("private", "Ballade \ud83c – cut in the middle of an emoji")
+    settled = stage.settle()
+    assert (settled.receipt.state, settled.receipt.reason) == ("failed", "private")
+    stored = read_receipt(stage.store, FOLDER, ID)
+    assert stored is not None
+    assert stored.attempts == 1
+
+
+def test_fingerprint_is_equal_in_every_process() -> None:
+    """The fingerprint does not depend on hash seeds or on the order of keys.
+
+    Guards against redoing everything after each restart.
+    """
+    code = (
+        "from data_collection.recordings.receipts import fingerprint\n"
+        "names = list({'source_id', 'zeta', 'ż', 'alpha'})\n"
+        "print(fingerprint({n: n for n in names}, {n: 0.1 for n in names}))"
+    )
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "4242")
+    }
+    assert len(printed) == 1
+
+
+def test_fingerprint_tells_values_apart() -> None:
+    """Different inputs or parameters never share a fingerprint by the way they are joined.
+
+    Guards against a naive concatenation in which ('a', 'bc') equals ('ab', 'c').
+    """
+    cases: list[tuple[dict[str, str], dict[str, Fact]]] = [
+        ({"a": "bc"}, {}),
+        ({"ab": "c"}, {}),
+        ({}, {"a": "bc"}),
+        ({}, {"a": None}),
+        ({}, {"a": "None"}),
+        ({}, {"a": True}),
+        ({}, {"a": 1}),
+        ({}, {"a": "1"}),
+        ({}, {}),
+    ]
+    assert len({fingerprint(*case) for case in cases}) == len(cases)

@@ -1,0 +1,1 @@
+"""The loopback world itself: what the other tests stand on."""
