@@ -35,6 +35,11 @@ class Checkpoint:
     revision: str
     folder: Path
 
+    @property
+    def weights(self) -> Path:
+        """The file of weights."""
+        return next(path for name in WEIGHT_NAMES if (path := self.folder / name).is_file())
+
 
 def find_checkpoint(name: str, revision: str | None = None) -> Checkpoint:
     """Resolve a checkpoint.

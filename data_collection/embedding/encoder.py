@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import math
+import pickle
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -30,6 +31,16 @@ MIN_CLIP_FRAMES = 1_025
 HIDDEN_STATE = "last"
 PRECISION = "float32"
 STORED_DTYPE = "float16"
+_UNUSED = frozenset(
+    {
+        "model.cls_token",
+        "model.linear.bias",
+        "model.linear.weight",
+        "model.quantizer_melspec_2048.codebook",
+        "model.quantizer_melspec_2048.random_projection",
+    }
+)
+"""The training head: a checkpoint may lack it, embeddings do not use it."""
 
 
 class Encoder(Protocol):
@@ -136,6 +147,7 @@ def load_muq(checkpoint: Checkpoint, device: str = "auto") -> MuQEncoder:
     """
     import torch
     from muq import MuQ
+    from safetensors import SafetensorError
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -144,13 +156,47 @@ def load_muq(checkpoint: Checkpoint, device: str = "auto") -> MuQEncoder:
     except (RuntimeError, AssertionError) as error:
         raise SetupError("device_missing", f"device {device} is not usable: {error}") from error
     try:
-        model = MuQ.from_pretrained(str(checkpoint.folder))
-    except (RuntimeError, ValueError, TypeError, KeyError, OSError) as error:
+        stored = _stored_names(checkpoint)
+        model = MuQ.from_pretrained(str(checkpoint.folder)).float().eval().to(device)
+        encoder = MuQEncoder(model, checkpoint, device)
+        encoder.embed(np.zeros(MIN_CLIP_FRAMES, np.float32))
+    except (
+        RuntimeError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        OSError,
+        ItemError,
+        SafetensorError,
+        pickle.UnpicklingError,
+    ) as error:
         raise SetupError(
             "checkpoint_unusable",
-            f"{checkpoint.folder}: not a MuQ checkpoint that this muq reads ({error})",
+            f"{checkpoint.folder}: not a MuQ checkpoint that this muq reads "
+            f"({type(error).__name__}: {error})",
         ) from error
-    return MuQEncoder(model.float().eval().to(device), checkpoint, device)
+    # muq loads what fits and leaves the rest at random values, without a word.
+    missing = sorted(set(model.state_dict()) - stored - _UNUSED)
+    if missing:
+        raise SetupError(
+            "checkpoint_unusable",
+            f"{checkpoint.folder}: {len(missing)} weights are not in the file, {missing[0]} first; "
+            "it belongs to another model or configuration",
+        )
+    return encoder
+
+
+def _stored_names(checkpoint: Checkpoint) -> set[str]:
+    """Names of the weights in a checkpoint's file."""
+    import torch
+    from safetensors import safe_open
+
+    weights = checkpoint.weights
+    if weights.suffix == ".safetensors":
+        with safe_open(weights, framework="pt") as file:
+            return set(file.keys())
+    return set(torch.load(weights, weights_only=True, map_location="cpu", mmap=True))
 
 
 def embedding_file(hidden: npt.NDArray[np.float32]) -> bytes:
@@ -167,8 +213,8 @@ def embedding_file(hidden: npt.NDArray[np.float32]) -> bytes:
     """
     import torch
 
-    if hidden.size and float(np.abs(hidden).max()) > float(np.finfo(np.float16).max):
-        raise ItemError("embedding_overflow", "a value is too large for float16")
+    if hidden.size and not float(np.abs(hidden).max()) <= float(np.finfo(np.float16).max):
+        raise ItemError("embedding_overflow", "a value is no number, or too large for float16")
     buffer = io.BytesIO()
     torch.save(torch.from_numpy(hidden).to(torch.float16).contiguous(), buffer)
     return buffer.getvalue()
@@ -180,8 +226,6 @@ def read_embedding_file(content: bytes) -> npt.NDArray[np.float16]:
     Raises:
         ValueError: it is not a tensor file, or not of that kind.
     """
-    import pickle
-
     import torch
 
     try:

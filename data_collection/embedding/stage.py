@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from data_collection.embedding.checkpoint import Checkpoint
 from data_collection.embedding.encoder import Encoder, embedding_file, encoder_parameters
-from data_collection.recordings.errors import ItemError
+from data_collection.recordings.errors import ItemError, SetupError
 from data_collection.recordings.receipts import (
     Receipt,
     Settled,
@@ -53,11 +53,16 @@ def settle_embeddings(
         return finished_receipt(store, tier.folder(stage), recording_id)
 
     def inputs() -> Mapping[str, str]:
-        segments = upstream("segments")
-        return {
-            "audio_sha256": upstream("audio").outputs[0].sha256,
-            "segments_sha256": segments.outputs[0].sha256,
-        }
+        audio, segments = upstream("audio"), upstream("segments")
+        audio_sha256 = audio.outputs[0].sha256
+        if segments.inputs["audio_sha256"] != audio_sha256:
+            raise SetupError(
+                "upstream_not_done",
+                f"the clips of {recording_id} are of audio that was replaced; materialize "
+                f"{tier.folder('segments')} first",
+                stops_batch=False,
+            )
+        return {"audio_sha256": audio_sha256, "segments_sha256": segments.outputs[0].sha256}
 
     def work() -> StageResult:
         if upstream("segments").state == "filtered":

@@ -14,7 +14,6 @@ where the file stops.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -30,14 +29,21 @@ SAMPLE_RATE_HZ = 24_000
 STORED_SUBTYPE = "PCM_24"
 RESAMPLER = "soxr HQ"
 BLOCK_S = 10.0
-SUSPECT_ZERO_RUN_S = 0.5
-SUSPECT_ZERO_TAIL_S = 0.02
+SUSPECT_ZERO_S = 0.01
+"""Pedalboard puts zeros where a file has ended, and for a damaged frame of flac (1,152 samples or
+more); as long as that, zeros are looked at by the other decoder."""
 COMPLETE_SHARE = 0.99
 ROUNDING_S = 1.0
 """Listings round durations to whole seconds."""
 PROBE_BYTES = 1 << 20
 MAX_OGG_PAGE_BYTES = 65_307
 OGG_END_OF_STREAM = 0x04
+WAV_HEAD_BYTES = 1 << 16
+PEDALBOARD_GAIN = {f"int{bits}": 1.0 - 2.0 ** (1 - bits) for bits in (8, 16, 24)}
+"""Pedalboard divides integers by 2^(bits-1) - 1, everybody else by 2^(bits-1): made equal here."""
+CONTAINERS = "wav,w64,flac,mp3,mov,mp4,m4a,3gp,matroska,webm,ogg,aac,aiff,caf,flv,avi,asf,mpegts"
+"""Formats that hold their own samples. Not `hls`, `concat` or `dash`, which open other files: what
+a foreign server sends must not read this machine."""
 
 Mono = npt.NDArray[np.float32]
 
@@ -76,6 +82,7 @@ class _Opened:
     channels: int
     header_duration_s: float | None
     blocks: Iterator[Mono]
+    is_lossless: bool = True
 
 
 @dataclass(slots=True)
@@ -114,7 +121,7 @@ def decode_to_flac(
         ItemError: `corrupt_audio`, `no_audio` or `truncated`.
         SetupError: no room for the FLAC.
     """
-    if _is_wav_or_flac(original):
+    if _is_wav_or_flac(original) and not _is_streamed_wav(original):
         stored = _store(original, target, claimed_duration_s, _open_with_pedalboard)
         if stored is not None:
             return stored
@@ -124,10 +131,25 @@ def decode_to_flac(
     return stored
 
 
+def _is_flac(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"fLaC"
+
+
 def _is_wav_or_flac(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(12)
-    return head[:4] == b"fLaC" or (head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE")
+    is_wav = head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE"
+    return is_wav or _is_flac(path)
+
+
+def _is_streamed_wav(path: Path) -> bool:
+    """Whether a wav was written to a pipe: its head then says 0 or 4 GiB, which nobody knows."""
+    with path.open("rb") as file:
+        head = file.read(WAV_HEAD_BYTES)
+    data = head.find(b"data")
+    size = int.from_bytes(head[data + 4 : data + 8], "little")
+    return head[:4] == b"RIFF" and data > 0 and size in (0, 0xFFFFFFFF)
 
 
 def _is_unended_ogg(path: Path) -> bool:
@@ -157,7 +179,7 @@ def _store(
     with opener(original) as source:
         resampler = soxr.ResampleStream(source.rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
         with (
-            _room_for_flac(target.parent),
+            _room_for_flac(target),
             soundfile.SoundFile(
                 target, "w", SAMPLE_RATE_HZ, 1, subtype=STORED_SUBTYPE, format="FLAC"
             ) as flac,
@@ -173,11 +195,8 @@ def _store(
                     clipped += int(np.count_nonzero(np.abs(resampled) > 1.0))
                     flac.write(np.clip(resampled, -1.0, 1.0))
                     written += resampled.size
-    suspect = (
-        zeros.longest >= SUSPECT_ZERO_RUN_S * source.rate_hz
-        or zeros.tail >= SUSPECT_ZERO_TAIL_S * source.rate_hz
-    )
-    if source.decoder == "pedalboard" and (suspect or read == 0):
+    suspect = max(zeros.tail, zeros.longest if _is_flac(original) else 0)
+    if source.decoder == "pedalboard" and (suspect >= SUSPECT_ZERO_S * source.rate_hz or read == 0):
         return None
     duration_s = read / source.rate_hz
     if _is_unended_ogg(original):
@@ -186,7 +205,7 @@ def _store(
             f"{original.name}: {duration_s:.2f} s decoded, and its last Ogg page is not marked as "
             "the end",
         )
-    _check_complete(original, duration_s, source.header_duration_s, claimed_duration_s)
+    _check_complete(original, duration_s, source, claimed_duration_s)
     return DecodedAudio(
         duration_s=duration_s,
         frames=written,
@@ -200,25 +219,28 @@ def _store(
 
 
 @contextmanager
-def _room_for_flac(folder: Path) -> Iterator[None]:
+def _room_for_flac(target: Path) -> Iterator[None]:
     """Say 'disk full' where libsndfile, which keeps no error number, only says that it failed."""
     import soundfile
 
     try:
         yield
     except (soundfile.SoundFileError, AssertionError):
-        with room_on(folder), tempfile.TemporaryFile(dir=folder) as probe:
+        with room_on(target.parent), target.open("ab") as probe:
             probe.write(bytes(PROBE_BYTES))
-            probe.flush()
         raise
 
 
 def _check_complete(
-    original: Path, decoded_s: float, header_s: float | None, claimed_s: float | None
+    original: Path, decoded_s: float, source: _Opened, claimed_s: float | None
 ) -> None:
     if decoded_s <= 0:
         raise ItemError("no_audio", f"{original.name}: it holds no audio samples")
-    if header_s and decoded_s < COMPLETE_SHARE * header_s:
+    # A lossless header counts samples, and libav drops a damaged flac frame without a word; a lossy
+    # one counts with its padding.
+    header_s = source.header_duration_s
+    share = 1.0 - 0.5 / (source.rate_hz * header_s) if source.is_lossless and header_s else None
+    if header_s and decoded_s < (share or COMPLETE_SHARE) * header_s:
         raise ItemError(
             "truncated",
             f"{original.name}: {decoded_s:.2f} s decoded of {header_s:.2f} s in its header",
@@ -252,13 +274,14 @@ def _open_with_pedalboard(original: Path) -> Iterator[_Opened]:
         return
     with file:
         rate_hz = int(file.samplerate)
+        gain = np.float32(PEDALBOARD_GAIN.get(file.file_dtype, 1.0))
 
         def blocks() -> Iterator[Mono]:
             while file.tell() < file.frames:
                 block = file.read(int(BLOCK_S * rate_hz))
                 if block.shape[1] == 0:
                     return
-                yield block.mean(axis=0, dtype=np.float32)
+                yield block.mean(axis=0, dtype=np.float32) * gain
 
         yield _Opened("pedalboard", rate_hz, file.num_channels, file.frames / rate_hz, blocks())
 
@@ -269,7 +292,7 @@ def _open_with_pyav(original: Path) -> Iterator[_Opened]:
     from av.error import FFmpegError
 
     try:
-        container = av.open(str(original))
+        container = av.open(str(original), options={"format_whitelist": CONTAINERS})
     except (FFmpegError, ValueError) as error:
         raise ItemError(
             "corrupt_audio",
@@ -283,6 +306,9 @@ def _open_with_pyav(original: Path) -> Iterator[_Opened]:
         if rate_hz <= 0 or channels <= 0:
             raise ItemError("corrupt_audio", f"{original.name}: no sampling rate in its header")
         header_s = _header_duration_s(original, container, stream)
+        is_lossless = _is_wav_or_flac(original)
+        if is_lossless:  # otherwise libav decodes a damaged frame of flac to noise, without a word
+            stream.codec_context.options = {"err_detect": "crccheck+explode"}
 
         def blocks() -> Iterator[Mono]:
             held: list[Mono] = []
@@ -317,11 +343,13 @@ def _open_with_pyav(original: Path) -> Iterator[_Opened]:
             if held:
                 yield np.concatenate(held)
 
-        yield _Opened("PyAV", rate_hz, channels, header_s, blocks())
+        yield _Opened("PyAV", rate_hz, channels, header_s, blocks(), is_lossless)
 
 
 def _header_duration_s(original: Path, container: Any, stream: Any) -> float | None:
     """What the header says; libav clamps a wav's to the file's size, pedalboard's does not."""
+    if _is_streamed_wav(original):
+        return None
     if _is_wav_or_flac(original):
         with _open_with_pedalboard(original) as opened:
             if opened.header_duration_s:

@@ -95,7 +95,12 @@ def fetch(url: str, folder: Path, options: FetchOptions | None = None) -> Fetche
     """
     options = options or FetchOptions()
     retried = stamina.retry_context(
-        on=is_transient, attempts=options.attempts, wait_initial=options.retry_wait_s, timeout=None
+        on=is_transient,
+        attempts=options.attempts,
+        wait_initial=options.retry_wait_s,
+        wait_max=options.retry_wait_s * 2**options.attempts,
+        wait_jitter=options.retry_wait_s / 2,
+        timeout=None,
     )
     for attempt in retried:
         with attempt:

@@ -57,6 +57,9 @@ def _row(
     )
 
 
+ITEM_PREFIX = re.compile(r"^\[[^\]]+\] [^:\s]+: ")
+"""`[extractor] id: ` before a message: an id may hold any word."""
+
 NO_ROOM_PATTERN = re.compile(
     r"No space left on device|Disk quota exceeded|File too large|\[Errno (?:28|122|27)\]"
 )
@@ -72,7 +75,8 @@ FETCH_REASONS: tuple[FetchReason, ...] = (
     _row("tool_missing", r"ffmpeg (?:is )?not (?:found|installed)|ffprobe and ffmpeg not found|"
          r"no (?:supported )?javascript runtime|please install", "us",
          "run `data-collection doctor`", stops_batch=True),
-    _row("truncated", r"more expected|Did not get any data blocks|downloaded file is empty", "item",
+    _row("truncated", r"more expected|content too short|Downloaded \d+ bytes, expected|"
+         r"Did not get any data blocks|downloaded file is empty", "item",
          "the file ended early; it is fetched anew on the next run", transient=True),
     _row("server_error", r"HTTP Error 5\d\d", "world",
          "the server has trouble; run again later", transient=True),
@@ -89,7 +93,8 @@ FETCH_REASONS: tuple[FetchReason, ...] = (
          "not shown in this country; fetch it from another one"),
     _row("private", r"private video|video is private|is private", "item",
          "private; ask the uploader or leave it out"),
-    _row("members_only", r"members-only|join this channel|members of this channel", "item",
+    _row("members_only", r"members-only|requires payment|Premium members|"
+         r"join this channel|members of this channel", "item",
          "for paying members only; leave it out"),
     _row("age_restricted", r"confirm your age|age-restricted|inappropriate for some users", "item",
          "needs a signed-in account of age; leave it out"),
@@ -103,7 +108,8 @@ FETCH_REASONS: tuple[FetchReason, ...] = (
          "(`data-collection doctor`)"),
     _row("login_required", r"HTTP Error 401|HTTP Error 403|sign in|log in|login required", "item",
          "the source refuses guests; leave it out"),
-    _row("removed", r"removed|Video unavailable|HTTP Error (?:404|410)|no longer available|"
+    _row("removed", r"removed|Video unavailable|video is (?:unavailable|not available)|"
+         r"event has ended|HTTP Error (?:404|410)|no longer available|"
          r"account .*terminated|does not exist", "item", "gone; leave it out"),
     _row("unsupported_source", r"Unsupported URL|is not a valid URL|Unable to extract|"
          r"no suitable extractor", "item",
@@ -133,7 +139,7 @@ def fetch_error(message: str, *, what: str, folder: str) -> RecordingError:
     text = re.sub(r"\x1b\[[0-9;]*m", "", message).removeprefix("ERROR: ").strip()
     if NO_ROOM_PATTERN.search(text):
         return disk_full(folder, text)
-    row = recognise(text)
+    row = recognise(ITEM_PREFIX.sub("", text))
     detail = f"{what}: {text} — {row.advice}"
     kind = {"item": ItemError, "world": WorldError, "us": SetupError}[row.fault]
     return kind(row.reason, detail, stops_batch=row.stops_batch)

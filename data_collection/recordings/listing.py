@@ -20,6 +20,7 @@ from data_collection.recordings.fetch_errors import fetch_error
 
 MAX_DEPTH = 4
 """A channel holds tabs, a tab holds playlists, a playlist holds videos."""
+TRANSPARENT = ("title", "duration", "webpage_url")
 YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 
 
@@ -95,15 +96,27 @@ def list_videos(url: str, options: FetchOptions | None = None) -> Iterator[Liste
         ) from error
 
 
-def _walk(downloader: Any, url: str, *, ie_key: str | None, depth: int) -> Iterator[ListedVideo]:
+def _walk(
+    downloader: Any,
+    url: str,
+    *,
+    ie_key: str | None,
+    depth: int,
+    known: Mapping[str, Any] | None = None,
+) -> Iterator[ListedVideo]:
     if depth > MAX_DEPTH:
         raise ListingError(f"listing {url}: playlists within playlists, more than {MAX_DEPTH} deep")
     info = downloader.extract_info(url, download=False, ie_key=ie_key, process=False)
     if info is None:
         raise ListingError(f"listing {url}: yt-dlp gave no answer")
+    # What a page says of its one video holds over what is read off the media file behind it.
+    said = {**info, **{name: value for name, value in (known or {}).items() if value}}
     kind = info.get("_type", "video")
     if kind in ("url", "url_transparent"):  # a redirect, as from a handle to its tab of videos
-        yield from _walk(downloader, info["url"], ie_key=info.get("ie_key"), depth=depth + 1)
+        kept = {name: said.get(name) for name in TRANSPARENT if kind == "url_transparent"}
+        yield from _walk(
+            downloader, info["url"], ie_key=info.get("ie_key"), depth=depth + 1, known=kept
+        )
     elif kind in ("playlist", "multi_video"):
         for entry in info.get("entries") or ():
             if entry is None:  # a deleted video leaves a hole
@@ -113,9 +126,10 @@ def _walk(downloader: Any, url: str, *, ie_key: str | None, depth: int) -> Itera
                     downloader, entry["url"], ie_key=entry.get("ie_key"), depth=depth + 1
                 )
             else:
-                yield _video(downloader, entry)
+                yield _video(downloader, entry, listing=url)
     else:
-        yield _video(downloader, {**info, "url": info.get("webpage_url") or url})
+        page = said.get("webpage_url") or url
+        yield _video(downloader, {**said, "url": page}, listing=url)
 
 
 def _is_listing(entry: Mapping[str, Any]) -> bool:
@@ -125,21 +139,32 @@ def _is_listing(entry: Mapping[str, Any]) -> bool:
     )
 
 
-def _video(downloader: Any, entry: Mapping[str, Any]) -> ListedVideo:
+def _video(downloader: Any, entry: Mapping[str, Any], *, listing: str) -> ListedVideo:
     from yt_dlp.utils import unsmuggle_url
 
-    url, smuggled = unsmuggle_url(entry["url"], {})
-    stated_id = smuggled.get("force_videoid") or entry.get("id")
-    source_id = stated_id or downloader.get_info_extractor("Generic")._generic_id(url)
+    smuggling_url = entry.get("url") or next(
+        # An entry that yt-dlp has resolved already carries formats and no URL of its own.
+        (found["url"] for found in reversed(entry.get("formats") or ()) if found.get("url")),
+        None,
+    )
+    if not smuggling_url:
+        raise ListingError(f"listing {listing}: entry {entry.get('id')!r} has no address")
+    url, smuggled = unsmuggle_url(smuggling_url, {})
+    extractor = entry.get("ie_key") or entry.get("extractor_key")
+    guid = smuggled.get("force_videoid")
+    # The generic extractor's id is the address's base name: nobody stated it.
+    stated_id = guid or (entry.get("id") if extractor not in (None, "Generic") else None)
+    generic_id = downloader.get_info_extractor("Generic")._generic_id(url)
+    source_id = str(stated_id or entry.get("id") or generic_id)
     duration = entry.get("duration")
     return ListedVideo(
         recording_id=recording_id_for(
-            source_id=str(source_id),
+            source_id=source_id,
             url=url,
-            is_youtube=(entry.get("ie_key") or entry.get("extractor_key")) == "Youtube",
+            is_youtube=extractor == "Youtube",
             id_is_stated=bool(stated_id),
         ),
-        source_id=str(source_id),
+        source_id=source_id,
         source_url=url,
         title=str(entry.get("title") or ""),
         duration_s=float(duration) if duration else None,

@@ -17,7 +17,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from data_collection.recordings.errors import ItemError, RecordingError, SetupError, WorldError
+from data_collection.recordings.errors import ItemError, RecordingError, SetupError
 from data_collection.recordings.store import Store, StoredFile
 
 State = Literal["done", "filtered", "failed", "blocked"]
@@ -147,8 +147,8 @@ def settle(
     Returns:
         The receipt. Faults are in its state, never raised: the other recordings go on.
     """
-    previous = read_receipt(store, folder, recording_id)
     started_at = datetime.now(UTC)
+    previous: Receipt | None = None
     known_inputs: dict[str, str] = {}
     known_parameters: dict[str, Fact] = {}
 
@@ -171,39 +171,65 @@ def settle(
             }
         )
 
-    attempts = (previous.attempts if previous else 0) + 1
-    stops_batch = False
+    def blocked(error: Exception) -> Settled:
+        """The state of a fault that is not the item's; a bug is ours as well."""
+        if isinstance(error, RecordingError):
+            reason, detail, stops_batch = error.reason, error.detail, error.stops_batch
+        else:
+            reason, stops_batch = "internal_error", False
+            detail = "".join(traceback.format_exception(error)[-3:]).strip()
+        settled = receipt("blocked", reason=reason, detail=_clean(detail))
+        return Settled(settled, stops_batch=stops_batch)
+
     try:
+        previous = read_receipt(store, folder, recording_id)
         known_parameters.update(parameters())
         known_inputs.update(inputs())
         wanted = fingerprint(known_inputs, known_parameters)
-        if previous and _still_holds(store, previous, wanted):
-            return Settled(previous, skipped=True)
+    except Exception as error:  # noqa: BLE001 - nothing was tried yet, so nothing is known of the item
+        # What an earlier run finished stays finished: a mistyped setting must not cost GPU hours.
+        outcome = blocked(error)
+        keeps = previous is not None and previous.state in FINISHED
+        return outcome if keeps else _written(store, folder, outcome, blocked)
+    if previous and _still_holds(store, previous, wanted):
+        return Settled(previous, skipped=True)
+    attempts = (previous.attempts if previous else 0) + 1
+    try:
         result = work()
         settled = receipt(
             "filtered" if result.filtered_because else "done",
             reason=result.filtered_because,
-            detail=result.detail,
+            detail=_clean(result.detail),
             attempts=attempts,
             outputs=result.outputs,
             facts=dict(result.facts),
             versions=dict(result.versions),
         )
         _remove_superseded(store, previous, settled)
+        outcome = Settled(settled)
     except ItemError as error:
-        settled = receipt("failed", reason=error.reason, detail=error.detail, attempts=attempts)
-    except (WorldError, SetupError) as error:
-        stops_batch = error.stops_batch
-        settled = receipt("blocked", reason=error.reason, detail=error.detail)
-    except Exception as error:  # noqa: BLE001 - a bug is ours: the item keeps its attempts, the others go on
-        where = traceback.format_exception(error)[-3:]
-        settled = receipt("blocked", reason="internal_error", detail="".join(where).strip())
+        detail = _clean(error.detail)
+        outcome = Settled(receipt("failed", reason=error.reason, detail=detail, attempts=attempts))
+    except Exception as error:  # noqa: BLE001 - the world's fault or a bug: the others go on
+        outcome = blocked(error)
+    return _written(store, folder, outcome, blocked)
+
+
+def _written(
+    store: Store, folder: str, outcome: Settled, blocked: Callable[[Exception], Settled]
+) -> Settled:
+    """Write a receipt; where that fails (a full disk) the state still reaches the run's log."""
+    path = receipt_path(folder, outcome.receipt.recording_id)
     try:
-        store.write_bytes(receipt_path(folder, recording_id), _serialised(settled))
-    except RecordingError as error:  # the disk is full: the state still reaches the run's log
-        settled = receipt("blocked", reason=error.reason, detail=error.detail)
-        stops_batch = True
-    return Settled(settled, stops_batch=stops_batch)
+        store.write_bytes(path, _serialised(outcome.receipt))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is not the item's fault
+        return blocked(error)
+    return outcome
+
+
+def _clean(text: str | None) -> str | None:
+    """Text from the web may hold half a surrogate pair, which no file can."""
+    return text.encode("utf-8", "replace").decode() if text is not None else None
 
 
 def _serialised(receipt: Receipt) -> bytes:

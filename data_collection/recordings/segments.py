@@ -65,6 +65,12 @@ class ClipGrid:
     silence_dbfs: float = -60.0
     max_silent_share: float = 0.9
 
+    def __post_init__(self) -> None:
+        if not 0 < self.min_tail_s <= self.clip_s:
+            raise ValueError(
+                f"clips of {self.clip_s} s and a shortest tail of {self.min_tail_s} s keep nothing"
+            )
+
 
 def segment_id(recording_id: str, index: int) -> str:
     """Name of a segment."""

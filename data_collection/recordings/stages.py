@@ -124,10 +124,10 @@ def settle_segments(store: Store, tier: Tier, recording_id: str, grid: ClipGrid)
         inputs=lambda: {"audio_sha256": audio().outputs[0].sha256},
         parameters=lambda: {
             "code_version": SEGMENTS_CODE_VERSION,
-            "clip_s": grid.clip_s,
-            "min_tail_s": grid.min_tail_s,
-            "silence_dbfs": grid.silence_dbfs,
-            "max_silent_share": grid.max_silent_share,
+            "clip_s": float(grid.clip_s),
+            "min_tail_s": float(grid.min_tail_s),
+            "silence_dbfs": float(grid.silence_dbfs),
+            "max_silent_share": float(grid.max_silent_share),
         },
         work=work,
     )

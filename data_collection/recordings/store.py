@@ -69,8 +69,11 @@ class Store:
         parts = relative.split("/")
         if relative.startswith("/") or any(part in ("", ".", "..") for part in parts):
             raise ValueError(f"{relative!r} is no path below the data root")
-        is_embedding = any(part.endswith("muq_embeddings") for part in parts)
-        return (self.embeddings_root if is_embedding else self.root).joinpath(*parts)
+        return self._root_of(relative).joinpath(*parts)
+
+    def _root_of(self, relative: str) -> UPath:
+        is_embedding = any(part.endswith("muq_embeddings") for part in relative.split("/"))
+        return self.embeddings_root if is_embedding else self.root
 
     def write_bytes(self, relative: str, content: bytes) -> StoredFile:
         """Publish bytes: the old file stays whole until the new one is.
@@ -82,7 +85,7 @@ class Store:
         with room_on(str(target.parent)):
             target.parent.mkdir(parents=True, exist_ok=True)
             if _is_local(target):
-                _replace(Path(str(target)), content)
+                _replace(Path(str(target)), content, _scratch_base(self._root_of(relative)))
             else:  # an object appears under its name only when its upload has ended
                 target.write_bytes(content)
         return StoredFile(relative, hashlib.sha256(content).hexdigest(), len(content))
@@ -98,8 +101,13 @@ class Store:
         with room_on(str(target.parent)):
             target.parent.mkdir(parents=True, exist_ok=True)
             if _is_local(target):
-                _sync_file(local)
-                local.replace(str(target))
+                base = _scratch_base(self._root_of(relative))
+                same_disk = local.stat().st_dev == base.stat().st_dev
+                moved = local if same_disk else base / uuid.uuid4().hex
+                if not same_disk:
+                    shutil.move(local, moved)
+                _sync_file(moved)
+                moved.replace(str(target))
                 _sync_folder(Path(str(target.parent)))
             else:
                 with local.open("rb") as source, target.open("wb") as sink:
@@ -134,18 +142,24 @@ class Store:
         What a killed process left behind is removed by a later call, once it is a day old.
         """
         if _is_local(self.root):
-            base = Path(str(self.root)) / ".scratch"
-            with room_on(base):
-                base.mkdir(parents=True, exist_ok=True)
-            _remove_stale(base)
-            folder = base / uuid.uuid4().hex
-            folder.mkdir()
+            with room_on(str(self.root)):
+                base = _scratch_base(self.root)
+                _remove_stale(base)
+                folder = base / uuid.uuid4().hex
+                folder.mkdir()
         else:
             folder = Path(tempfile.mkdtemp(prefix="data-collection-"))
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _scratch_base(root: UPath) -> Path:
+    """Where unfinished files lie: never beside the finished ones, always on their disk."""
+    base = Path(str(root)) / ".scratch"
+    base.mkdir(parents=True, exist_ok=True)
+    return base
 
 
 def _absolute(root: str) -> UPath:
@@ -157,15 +171,13 @@ def _is_local(path: UPath) -> bool:
     return path.protocol in ("", "file", "local")
 
 
-def _replace(target: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:80]}.")
-    temporary = Path(name)
+def _replace(target: Path, content: bytes, scratch: Path) -> None:
+    temporary = scratch / uuid.uuid4().hex
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o644)  # mkstemp makes it private; an artifact is not
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -191,7 +203,11 @@ def _remove_stale(base: Path) -> None:
     oldest = time.time() - STALE_SCRATCH_S
     for leftover in base.iterdir():
         try:
-            if leftover.stat().st_mtime < oldest:
+            if leftover.stat().st_mtime >= oldest:
+                continue
+            if leftover.is_dir():
                 shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink()
         except FileNotFoundError:  # another process was faster
             continue
