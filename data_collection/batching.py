@@ -16,12 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import dagster as dg
 
+from data_collection.asset_pages import cell
 from data_collection.recordings.receipts import FINISHED, Receipt, Settled
 
 Metadata = Mapping[str, dg.MetadataValue | str | int | float | bool]
 PROGRESS_EVERY_S = 30.0
 SHOWN_FAILURES = 20
-MARKUP = str.maketrans({character: f"&#{ord(character)};" for character in "&<>|[]*`\\"})
 
 
 def run_per_partition(
@@ -118,12 +118,3 @@ def _failure(bad: Sequence[Receipt], untried: Sequence[str], *, total: int) -> d
         },
         allow_retries=False,
     )
-
-
-def cell(text: str, limit: int = 200) -> str:
-    """Make text from the web safe for a cell of a Markdown table.
-
-    No markup, no links or images, no line breaks, and not too long.
-    """
-    short = text if len(text) <= limit else text[: limit - 1] + "…"
-    return " ".join(short.translate(MARKUP).split())

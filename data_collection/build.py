@@ -15,9 +15,10 @@ from data_collection.competition.catalogue import competition_tier
 from data_collection.competition.checks import competition_checks
 from data_collection.competition.editions import Edition, read_edition
 from data_collection.embedding.assets import muq_embeddings_asset
+from data_collection.embedding.checks import completeness_check
 from data_collection.embedding.resources import MuQResource
 from data_collection.recordings.assets import river_assets
-from data_collection.recordings.checks import river_checks
+from data_collection.recordings.checks import schema_check
 from data_collection.recordings.resources import ClipGridResource, FetchResource, StoreResource
 from data_collection.recordings.tier import Tier
 from data_collection.settings import Settings
@@ -50,7 +51,11 @@ def build_defs(
     competition = competition_tier(edition, fetcher.options())
     competition_results = results_asset(edition, competition)
     assets = [competition_results, *build_river(competition, [competition_results.key])]
-    checks = [*competition_checks(edition, competition), *river_checks(competition)]
+    checks = [
+        *competition_checks(edition, competition),
+        schema_check(competition),
+        completeness_check(competition),
+    ]
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,

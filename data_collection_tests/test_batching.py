@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import dagster as dg
 import pytest
 
-from data_collection.batching import cell, run_per_partition
+from data_collection.asset_pages import cell
+from data_collection.batching import run_per_partition
 from data_collection.recordings.receipts import Receipt, Settled, State
 
 KEYS = ["a", "b", "c", "d", "e"]

@@ -7,11 +7,11 @@ from collections import Counter
 
 import dagster as dg
 
+from data_collection.asset_pages import bar_chart, column_schema, markdown_table
 from data_collection.competition.catalogue import Result, results
 from data_collection.competition.editions import Edition
 from data_collection.competition.roster import RosterError
-from data_collection.recordings.assets import OWNERS, column_schema, markdown_table
-from data_collection.recordings.charts import bar_chart
+from data_collection.recordings.assets import OWNERS
 from data_collection.recordings.resources import StoreResource
 from data_collection.recordings.rows import write_rows
 from data_collection.recordings.tier import Tier

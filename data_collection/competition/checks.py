@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from data_collection.asset_pages import markdown_table
 from data_collection.competition.catalogue import CompetitionRecording, Result
 from data_collection.competition.editions import Edition
 from data_collection.competition.placement import prize_problems
 from data_collection.competition.roster import counts_by_stage
 from data_collection.competition.titles import MIN_MARGIN
-from data_collection.recordings.assets import markdown_table
 from data_collection.recordings.errors import SetupError
 from data_collection.recordings.resources import StoreResource
 from data_collection.recordings.rows import read_rows

@@ -12,14 +12,12 @@ the recordings that came through.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import get_args
 
 import dagster as dg
-from pydantic import BaseModel
 
-from data_collection.batching import cell, run_per_partition
+from data_collection.asset_pages import SHOWN_ROWS, bar_chart, column_schema, markdown_table
+from data_collection.batching import run_per_partition
 from data_collection.partitions import register_partitions
-from data_collection.recordings.charts import bar_chart
 from data_collection.recordings.collection import (
     missing_by_reason,
     read_recordings,
@@ -39,49 +37,12 @@ OWNERS = ["team:data-collection"]
 FETCH_POOL = "fetch"
 AUDIO_BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=100)
 SEGMENTS_BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=200)
-SHOWN_ROWS = 25
 SHOWN_FILE_COLUMNS = ("title", "reason", "detail", "source_url")
 
 
 def tier_partitions(tier: Tier) -> dg.DynamicPartitionsDefinition:
     """A tier's partitions, one a recording."""
     return dg.DynamicPartitionsDefinition(name=tier.partitions_name)
-
-
-def column_schema(model: type[BaseModel]) -> dg.TableSchema:
-    """A model's fields as Dagster's column schema."""
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(
-                name,
-                type=_type_name(field.annotation),
-                description=field.description,
-                constraints=dg.TableColumnConstraints(
-                    nullable=type(None) in get_args(field.annotation)
-                ),
-            )
-            for name, field in model.model_fields.items()
-        ]
-    )
-
-
-def _type_name(annotation: object) -> str:
-    """`str` for `str` and for `str | None`, whose None is the column's `nullable`."""
-    plain = [kind for kind in get_args(annotation) or (annotation,) if kind is not type(None)]
-    return " | ".join(getattr(kind, "__name__", str(kind)) for kind in plain)
-
-
-def markdown_table(columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> dg.MetadataValue:
-    """A table for an asset's page, its cells made safe, the first rows only."""
-    if not rows:
-        return dg.MetadataValue.md("*none*")
-    head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
-    body = "".join(
-        f"| {' | '.join(cell('' if value is None else str(value)) for value in row)} |\n"
-        for row in rows[:SHOWN_ROWS]
-    )
-    rest = f"\n… and {len(rows) - SHOWN_ROWS} more" if len(rows) > SHOWN_ROWS else ""
-    return dg.MetadataValue.md(head + body + rest)
 
 
 def river_assets(tier: Tier, upstream: list[dg.AssetKey]) -> list[dg.AssetsDefinition]:

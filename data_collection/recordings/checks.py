@@ -1,6 +1,7 @@
 """Checks that hold for every tier, on its `metadata`.
 
-What belongs here: one factory a check. What does not: a tier's own truths (`competition.checks`).
+What belongs here: one factory a check. What does not: the embeddings (`embedding.checks`) and a
+tier's own truths (`competition.checks`).
 Checks sit on unpartitioned aggregates, with float metadata so that the UI plots their history.
 https://docs.dagster.io/guides/test/asset-checks
 """
@@ -8,21 +9,14 @@ https://docs.dagster.io/guides/test/asset-checks
 import dagster as dg
 from pydantic import ValidationError
 
-from data_collection.recordings.assets import markdown_table
-from data_collection.recordings.collection import Standing, standings
-from data_collection.recordings.errors import RecordingError
+from data_collection.asset_pages import markdown_table
 from data_collection.recordings.resources import StoreResource
-from data_collection.recordings.stages import read_segments
-from data_collection.recordings.store import Store, sha256_of_file
 from data_collection.recordings.tier import Tier
 
 
-def river_checks(tier: Tier) -> list[dg.AssetChecksDefinition]:
-    """Make the checks of a tier's `metadata`."""
-    return [_schema(tier), _everything_is_accounted_for(tier)]
+def schema_check(tier: Tier) -> dg.AssetChecksDefinition:
+    """Make the check that a tier's `metadata.jsonl` has the form of its model."""
 
-
-def _schema(tier: Tier) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=[*tier.key_prefix, "metadata"],
         name="rows_have_the_schema",
@@ -59,79 +53,3 @@ def _schema(tier: Tier) -> dg.AssetChecksDefinition:
         )
 
     return rows_have_the_schema
-
-
-def _everything_is_accounted_for(tier: Tier) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        asset=[*tier.key_prefix, "metadata"],
-        name="every_segment_has_its_embedding",
-        description=(
-            "Every done recording has all its kept clips, and every clip its `.pt` file: readable, "
-            "finite, of the clip's length, the model's width and the receipt's hash."
-        ),
-    )
-    def every_segment_has_its_embedding(store: StoreResource) -> dg.AssetCheckResult:
-        opened = store.open()
-        try:
-            found = standings(opened, tier)
-        except RecordingError as error:
-            return dg.AssetCheckResult(passed=False, description=str(error))
-        done = [item for item in found if item.state == "done"]
-        problems: list[tuple[object, ...]] = []
-        files = 0
-        for item in done:
-            looked_at, wrong = _problems_of(opened, tier, item)
-            files += looked_at
-            problems += wrong
-        return dg.AssetCheckResult(
-            passed=not problems,
-            description=f"{len(problems)} segments are wrong" if problems else None,
-            metadata={
-                "recordings_done": float(len(done)),
-                "recordings_not_done": float(len(found) - len(done)),
-                "files_read": float(files),
-                "wrong_segments": float(len(problems)),
-                "problems": markdown_table(("segment", "problem"), problems),
-            },
-        )
-
-    return every_segment_has_its_embedding
-
-
-def _problems_of(store: Store, tier: Tier, item: Standing) -> tuple[int, list[tuple[object, ...]]]:
-    import numpy as np
-
-    from data_collection.embedding.encoder import frame_count, read_embedding_file
-
-    recording_id = item.recording.recording_id
-    receipt = item.receipts["muq_embeddings"]
-    problems: list[tuple[object, ...]] = []
-    try:
-        clips = read_segments(store, tier, recording_id).filter(state="kept")
-    except (FileNotFoundError, ValueError) as error:
-        return 0, [(recording_id, f"table of clips: {error}")]
-    output_of = {output.path.rsplit("/", 1)[1]: output for output in receipt.outputs}
-    if set(output_of) != {f"{segment_id}.pt" for segment_id in clips["segment_id"]}:
-        problems.append((recording_id, "the receipt names other segments than the table"))
-    for clip in clips.iter_rows(named=True):
-        segment_id = clip["segment_id"]
-        output = output_of.get(f"{segment_id}.pt")
-        if output is None:
-            problems.append((segment_id, "no embedding"))
-            continue
-        path = store.path(output.path)
-        expected = (frame_count(clip["frame_count"]), receipt.facts["width"])
-        try:
-            embedding = read_embedding_file(path.read_bytes())
-        except FileNotFoundError:
-            problems.append((segment_id, f"{output.path} is not there"))
-        except ValueError as error:
-            problems.append((segment_id, str(error)))
-        else:
-            if embedding.shape != expected:
-                problems.append((segment_id, f"shape {embedding.shape}, expected {expected}"))
-            elif not np.isfinite(embedding).all():
-                problems.append((segment_id, "NaN or infinity"))
-            elif sha256_of_file(path) != output.sha256:
-                problems.append((segment_id, "not the file that the receipt knows"))
-    return clips.height, problems
