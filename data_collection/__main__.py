@@ -11,6 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
+
+from data_collection.headless import HeadlessError
+
+REFUSED = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from data_collection.doctor import run_doctor
 
         return run_doctor(online=chosen.online, console=console)
+    except HeadlessError as error:
+        console.print(f"[red]{escape(str(error))}[/]")
+        return REFUSED
     except KeyboardInterrupt:
         console.print("stopped; what is done is kept, and the same command goes on from there")
         return 130

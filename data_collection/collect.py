@@ -71,7 +71,7 @@ def run_collect(*, console: Console, port: int | None = None) -> int:
             console.print(f"the UI is up at {dagster.url} while this runs", highlight=False)
             collected = collect(dagster, tier, store, console)
             print_report(collected, tier, store, console)
-    except (EditionError, HeadlessError) as error:
+    except EditionError as error:
         console.print(f"[red]{escape(str(error))}[/]")
         return REFUSED
     unfinished = [item for item in collected.standings if item.state not in FINISHED]

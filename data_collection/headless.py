@@ -247,6 +247,7 @@ def running_dagster(
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():  # a lab's own, with Postgres say, is left alone
         shutil.copyfile(PROJECT / "dagster.yaml", home / "dagster.yaml")
+    _create_storage(home)
     port = port or _free_port()
     variables = {
         **os.environ,
@@ -275,6 +276,20 @@ def running_dagster(
     finally:
         for child in running.children:
             _stop(child)
+
+
+def _create_storage(home: Path) -> None:
+    """Create the instance's tables before two processes want to.
+
+    On a fresh home webserver and daemon both do, and one of them may find the tables half made
+    ("more than one head present").
+    """
+    import dagster as dg
+
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        instance.get_runs(limit=1)
+        instance.get_dynamic_partitions("")
+        instance.all_instigator_state()
 
 
 def _wait_until_loaded(running: RunningDagster) -> None:

@@ -389,3 +389,23 @@ def test_a_playlist_gives_the_round_and_the_channel_adds_nothing_twice(
             assert [(row["source_id"], row["reason"]) for row in unmatched] == [
                 ("p2", "round_conflict")
             ]
+
+
+def test_a_key_that_left_the_catalogue_stops_no_other(media: Path, tmp_path: Path) -> None:
+    """A backfill that was queued before the catalogue changed still brings the others through."""
+    videos = [
+        Video("v0", "Ada Quill – first round", media / "good1.flac"),
+        Video("v1", "Ben Rook – first round", media / "good1.flac"),
+    ]
+    with serve(videos, title="Test") as site:
+        edition = write_edition(tmp_path, site.feed_url, ROSTER)
+        with river(edition, tmp_path) as opened:
+            assert opened.materialize("results", "recordings").success
+            known = opened.keys()
+            opened.instance.add_dynamic_partitions(opened.tier.partitions_name, ["web_gone"])
+            assert not opened.materialize("audio", keys=opened.keys()).success
+            assert opened.materialized("audio") == set(known)
+            folder = "competition_cache/test2021/audio"
+            receipt = read_receipt(opened.store, folder, "web_gone")
+            assert receipt is not None
+            assert (receipt.state, receipt.reason) == ("blocked", "not_in_catalogue")

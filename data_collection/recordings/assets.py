@@ -25,11 +25,16 @@ from data_collection.recordings.collection import (
     standings,
 )
 from data_collection.recordings.errors import CatalogueError, RecordingError, SetupError
-from data_collection.recordings.receipts import Receipt
+from data_collection.recordings.receipts import Receipt, Settled
 from data_collection.recordings.resources import ClipGridResource, FetchResource, StoreResource
 from data_collection.recordings.rows import write_rows
 from data_collection.recordings.segments import SEGMENT_COLUMNS, SEGMENT_SCHEMA
-from data_collection.recordings.stages import read_segments, settle_audio, settle_segments
+from data_collection.recordings.stages import (
+    read_segments,
+    settle_audio,
+    settle_segments,
+    settle_unknown,
+)
 from data_collection.recordings.store import Store
 from data_collection.recordings.tier import Recording, Tier
 
@@ -163,16 +168,12 @@ def _audio(tier: Tier) -> dg.AssetsDefinition:
                 "title": catalogue[receipt.recording_id].title,
             }
 
-        unknown = [key for key in context.partition_keys if key not in catalogue]
-        if unknown:
-            raise dg.Failure(
-                f"{', '.join(unknown[:5])}: not in the catalogue; materialize "
-                f"{tier.folder('recordings')} first",
-                allow_retries=False,
-            )
-        run_per_partition(
-            context, lambda key: settle_audio(opened, tier, catalogue[key], options), describe
-        )
+        def stage(key: str) -> Settled:
+            if key not in catalogue:
+                return settle_unknown(opened, tier, key)
+            return settle_audio(opened, tier, catalogue[key], options)
+
+        run_per_partition(context, stage, describe)
 
     return audio
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import io
+from collections.abc import Mapping
 
 import polars as pl
 
 from data_collection.recordings import decode
-from data_collection.recordings.errors import room_on
+from data_collection.recordings.errors import SetupError, room_on
 from data_collection.recordings.fetch import FetchOptions, fetch
 from data_collection.recordings.receipts import (
     Fact,
@@ -86,6 +87,27 @@ def settle_audio(store: Store, tier: Tier, recording: Recording, options: FetchO
         inputs=lambda: {"source_id": recording.source_id},
         parameters=lambda: AUDIO_PARAMETERS,
         work=work,
+    )
+
+
+def settle_unknown(store: Store, tier: Tier, recording_id: str) -> Settled:
+    """Block a partition that the catalogue no longer has, so that its neighbours go on."""
+
+    def inputs() -> Mapping[str, str]:
+        raise SetupError(
+            "not_in_catalogue",
+            f"{recording_id} is not in {tier.folder('recordings')}.jsonl; materialize "
+            f"{tier.folder('recordings')} first",
+            stops_batch=False,
+        )
+
+    return settle(
+        store,
+        tier.folder("audio"),
+        recording_id,
+        inputs=inputs,
+        parameters=lambda: AUDIO_PARAMETERS,
+        work=StageResult,
     )
 
 
