@@ -32,6 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "collect", help="run the main job once on the sources that the environment names"
     )
     collect.add_argument("--port", type=int, default=None, help="the UI's port while it runs")
+    collect.add_argument(
+        "--daemon-interval",
+        type=int,
+        default=None,
+        metavar="SECONDS",
+        help="how often the daemon looks at the backfill (Dagster's own: 30)",
+    )
 
     doctor = commands.add_parser("doctor", help="say what works on this machine and what does not")
     doctor.add_argument("--online", action="store_true", help="also ask the sources and the hub")
@@ -46,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.command == "collect":
             from data_collection.collect import run_collect
 
-            return run_collect(console=console, port=chosen.port)
+            return run_collect(
+                console=console, port=chosen.port, daemon_interval_s=chosen.daemon_interval
+            )
         from data_collection.doctor import run_doctor
 
         return run_doctor(online=chosen.online, console=console)

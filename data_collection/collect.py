@@ -50,12 +50,15 @@ class Collected:
         ]
 
 
-def run_collect(*, console: Console, port: int | None = None) -> int:
+def run_collect(
+    *, console: Console, port: int | None = None, daemon_interval_s: int | None = None
+) -> int:
     """Run the main job once on the sources that the environment names.
 
     Args:
         console: where to print.
         port: the UI's, while it runs.
+        daemon_interval_s: how often the daemon looks at backfills; Dagster's own 30 s by default.
 
     Returns:
         0 where every recording is finished and no check failed, 1 where some are not, 2 where the
@@ -67,7 +70,7 @@ def run_collect(*, console: Console, port: int | None = None) -> int:
         edition = read_edition(settings.competition_edition)
         tier = competition_tier(edition, FetchOptions())
         store = Store.at(settings.data_collection_root, settings.embeddings_root)
-        with running_dagster(home, {}, port=port) as dagster:
+        with running_dagster(home, {}, port=port, daemon_interval_s=daemon_interval_s) as dagster:
             console.print(f"the UI is up at {dagster.url} while this runs", highlight=False)
             collected = collect(dagster, tier, store, console)
             print_report(collected, tier, store, console)

@@ -76,7 +76,7 @@ query ($id: String!) {
 _LOCATIONS = """
 { workspaceOrError { __typename
     ... on Workspace { locationEntries { loadStatus locationOrLoadError {
-      __typename ... on PythonError { message } } } } } }"""
+      __typename ... on PythonError { message causes { message } } } } } } }"""
 _CHECKS = """
 query ($key: AssetKeyInput!) {
   assetChecksOrError: assetNodeOrError(assetKey: $key) {
@@ -306,7 +306,9 @@ def _wait_until_loaded(running: RunningDagster) -> None:
         if entries and all(entry["loadStatus"] == "LOADED" for entry in entries):
             for entry in entries:
                 if entry["locationOrLoadError"]["__typename"] == "PythonError":
-                    raise HeadlessError(entry["locationOrLoadError"]["message"].strip())
+                    error = entry["locationOrLoadError"]
+                    cause = (error["causes"] or [error])[0]
+                    raise HeadlessError(cause["message"].strip())
             return
         time.sleep(POLL_S)
     raise HeadlessError(
