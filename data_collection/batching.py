@@ -76,7 +76,7 @@ def run_per_partition(
         context.log_event(
             dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata)
         )
-    raise _failure(bad, untried, total=len(keys))
+    raise _failure(bad, untried, done=len(good))
 
 
 def _common(receipt: Receipt, *, reused: bool) -> dict[str, str | float | bool | int]:
@@ -93,7 +93,7 @@ def _common(receipt: Receipt, *, reused: bool) -> dict[str, str | float | bool |
     return common
 
 
-def _failure(bad: Sequence[Receipt], untried: Sequence[str], *, total: int) -> dg.Failure:
+def _failure(bad: Sequence[Receipt], untried: Sequence[str], *, done: int) -> dg.Failure:
     reasons = Counter(f"{receipt.state}: {receipt.reason}" for receipt in bad)
     lines = "\n".join(
         f"| {receipt.recording_id} | {receipt.state} | {receipt.reason} | "
@@ -106,7 +106,7 @@ def _failure(bad: Sequence[Receipt], untried: Sequence[str], *, total: int) -> d
     first = bad[0]
     return dg.Failure(
         description=(
-            f"{len(bad)} of {total} recordings are not done ({summary}){stopped}. The others are. "
+            f"{len(bad)} recordings are not done ({summary}){stopped}; {done} are. "
             f"First: {first.recording_id}: {first.detail}"
         ),
         metadata={
