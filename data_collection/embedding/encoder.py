@@ -31,16 +31,8 @@ MIN_CLIP_FRAMES = 1_025
 HIDDEN_STATE = "last"
 PRECISION = "float32"
 STORED_DTYPE = "float16"
-_UNUSED = frozenset(
-    {
-        "model.cls_token",
-        "model.linear.bias",
-        "model.linear.weight",
-        "model.quantizer_melspec_2048.codebook",
-        "model.quantizer_melspec_2048.random_projection",
-    }
-)
-"""The training head: a checkpoint may lack it, embeddings do not use it."""
+NEEDED_WEIGHTS = ("model.conv.", "model.conformer.")
+"""What an embedding goes through; the training head may be missing from a checkpoint."""
 
 
 class Encoder(Protocol):
@@ -151,6 +143,8 @@ def load_muq(checkpoint: Checkpoint, device: str = "auto") -> MuQEncoder:
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda"):  # cuDNN convolves in TF32 by default, which is not float32
+        torch.backends.cudnn.allow_tf32 = False
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
@@ -177,7 +171,8 @@ def load_muq(checkpoint: Checkpoint, device: str = "auto") -> MuQEncoder:
             f"({type(error).__name__}: {error})",
         ) from error
     # muq loads what fits and leaves the rest at random values, without a word.
-    missing = sorted(set(model.state_dict()) - stored - _UNUSED)
+    needed = {name for name in model.state_dict() if name.startswith(NEEDED_WEIGHTS)}
+    missing = sorted(needed - stored)
     if missing:
         raise SetupError(
             "checkpoint_unusable",
