@@ -6,6 +6,7 @@ What belongs here: arguments and exit statuses. What does not: what the commands
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from rich.markup import escape
 from data_collection.headless import HeadlessError
 
 REFUSED = 2
+INTERRUPTED = 130
+TERMINATED = 143
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     doctor.add_argument("--online", action="store_true", help="also ask the sources and the hub")
 
     chosen = parser.parse_args(arguments)
+    # So that Dagster's processes end with this one: the default would end it without cleaning up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     console = Console(soft_wrap=True)
     try:
         if chosen.command == "demo":
@@ -64,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return REFUSED
     except KeyboardInterrupt:
         console.print("stopped; what is done is kept, and the same command goes on from there")
-        return 130
+        return INTERRUPTED
 
 
 def _first_line(text: str | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 
 from data_collection.recordings.receipts import read_receipt
 from data_collection.recordings.store import Store
+from data_collection_tests.processes import running_under
 
 STAGES = ("audio", "segments", "muq_embeddings")
 
@@ -100,9 +100,4 @@ def test_nothing_is_left_running(demo: tuple[subprocess.CompletedProcess[str], P
     _, folder = demo
     if not Path("/proc/self/environ").exists():
         pytest.skip("no /proc on this system to see other processes' environments in")
-    left = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it ended meanwhile, or is another user's
-            if f"DAGSTER_HOME={folder}".encode() in (process / "environ").read_bytes():
-                left.append((process / "cmdline").read_bytes().replace(b"\0", b" "))
-    assert left == []
+    assert running_under(folder / "dagster_home") == []

@@ -16,6 +16,7 @@ from data_collection.headless import HeadlessError, _create_storage, running_dag
 from data_collection.sample.media import AUDIO, encode
 from data_collection.sample.server import Video, serve
 from data_collection.sample.world import CHECKPOINT
+from data_collection_tests.processes import running_under
 from data_collection_tests.river import write_edition
 
 ROSTER = "performer,country,reached_stage,prize\nAda Quill,,final,1\nBen Rook,,stage1,\n"
@@ -100,3 +101,21 @@ def test_collect_refuses_a_wrong_edition(tmp_path: Path) -> None:
     assert answer.returncode == 2
     assert "COMPETITION_EDITION" in answer.stdout
     assert "Traceback" not in answer.stdout + answer.stderr
+
+
+def test_a_terminated_command_leaves_nothing_running(tmp_path: Path) -> None:
+    """SIGTERM ends webserver, daemon and code servers too; guards orphans that hold the port."""
+    if not Path("/proc/self/environ").exists():
+        pytest.skip("no /proc on this system to see other processes' environments in")
+    home = tmp_path / "demo" / "dagster_home"
+    command = [sys.executable, "-m", "data_collection", "demo", "--folder", str(tmp_path / "demo")]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert child.stdout is not None
+    for line in child.stdout:
+        if line.startswith("1/3"):  # Dagster is up
+            break
+    assert running_under(home)
+    child.terminate()
+    child.communicate(timeout=90)
+    assert child.returncode == 143
+    assert running_under(home) == []
