@@ -8,8 +8,8 @@ the rest (pedalboard opens neither m4a nor webm, starts mp3 25 ms late, and can 
 Ogg). The downmix is the mean of the channels (swresample's is 3 dB louder). soxr is in phase.
 24 bits, because 16-bit storage alone moves MuQ's output to cosine 0.992 on a quiet passage, and 24
 bits leave 0.9999996. A truncated wav or flac comes out of pedalboard full length, ending in exact
-zeros, without an error: a run of zeros is therefore decoded a second time by PyAV, which stops
-where the file stops.
+zeros, without an error: where there is a run of zeros, PyAV is asked as well, which stops where the
+file stops.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def _store(
     claimed_duration_s: float | None,
     opener: Callable[[Path], AbstractContextManager[_Opened]],
 ) -> DecodedAudio | None:
-    """Decode with one decoder; None where its zeros call for the other one."""
+    """Decode with one decoder and store; None where pedalboard cannot read the file."""
     import soundfile
     import soxr
 
@@ -191,13 +191,17 @@ def _store(
                 read += block.size
                 resampled = resampler.resample_chunk(block, last=last)
                 if resampled.size:
-                    peak = max(peak, float(np.abs(resampled).max()))
-                    clipped += int(np.count_nonzero(np.abs(resampled) > 1.0))
+                    magnitude = np.abs(resampled)
+                    peak = max(peak, float(magnitude.max()))
+                    clipped += int(np.count_nonzero(magnitude > 1.0))
                     flac.write(np.clip(resampled, -1.0, 1.0))
                     written += resampled.size
-    suspect = max(zeros.tail, zeros.longest if _is_flac(original) else 0)
-    if source.decoder == "pedalboard" and (suspect >= SUSPECT_ZERO_S * source.rate_hz or read == 0):
-        return None
+    if source.decoder == "pedalboard":
+        if read == 0:
+            return None
+        suspect = max(zeros.tail, zeros.longest if _is_flac(original) else 0)
+        if suspect >= SUSPECT_ZERO_S * source.rate_hz:
+            read = min(read, _frames_by_pyav(original))
     duration_s = read / source.rate_hz
     if _is_unended_ogg(original):
         raise ItemError(
@@ -286,8 +290,49 @@ def _open_with_pedalboard(original: Path) -> Iterator[_Opened]:
         yield _Opened("pedalboard", rate_hz, file.num_channels, file.frames / rate_hz, blocks())
 
 
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """An audio track that PyAV has open."""
+
+    name: str
+    container: Any
+    stream: Any
+    rate_hz: int
+    channels: int
+    header_duration_s: float | None
+    is_lossless: bool
+
+    def frames(self) -> Iterator[Any]:
+        """Decode, frame by frame.
+
+        Raises:
+            ItemError: the decoder stops before the end, or the sampling rate changes.
+        """
+        from av.error import FFmpegError
+
+        decoded = 0
+        try:
+            for frame in self.container.decode(self.stream):
+                if frame.sample_rate != self.rate_hz:
+                    raise ItemError(
+                        "corrupt_audio",
+                        f"{self.name}: its sampling rate changes from {self.rate_hz} to "
+                        f"{frame.sample_rate} Hz",
+                    )
+                decoded += frame.samples
+                yield frame
+        except FFmpegError as error:
+            stopped_s, header_s = decoded / self.rate_hz, self.header_duration_s
+            is_short = header_s is not None and stopped_s < COMPLETE_SHARE * header_s
+            of_all = f" of {header_s:.2f} s" if header_s else ""
+            raise ItemError(
+                "truncated" if is_short else "corrupt_audio",
+                f"{self.name}: decoding stopped at {stopped_s:.2f} s{of_all} ({error})",
+            ) from error
+
+
 @contextmanager
-def _open_with_pyav(original: Path) -> Iterator[_Opened]:
+def _pyav_stream(original: Path) -> Iterator[_Stream]:
     import av
     from av.error import FFmpegError
 
@@ -305,45 +350,44 @@ def _open_with_pyav(original: Path) -> Iterator[_Opened]:
         rate_hz, channels = int(stream.rate or 0), int(stream.channels)
         if rate_hz <= 0 or channels <= 0:
             raise ItemError("corrupt_audio", f"{original.name}: no sampling rate in its header")
-        header_s = _header_duration_s(original, container, stream)
         is_lossless = _is_wav_or_flac(original)
         if is_lossless:  # otherwise libav decodes a damaged frame of flac to noise, without a word
             stream.codec_context.options = {"err_detect": "crccheck+explode"}
+        header_s = _header_duration_s(original, container, stream)
+        yield _Stream(original.name, container, stream, rate_hz, channels, header_s, is_lossless)
+
+
+@contextmanager
+def _open_with_pyav(original: Path) -> Iterator[_Opened]:
+    import av
+
+    with _pyav_stream(original) as source:
 
         def blocks() -> Iterator[Mono]:
-            held: list[Mono] = []
-            held_frames = decoded = 0
-            try:
-                for frame in container.decode(stream):
-                    if frame.sample_rate != rate_hz:
-                        raise ItemError(
-                            "corrupt_audio",
-                            f"{original.name}: its sampling rate changes from {rate_hz} to "
-                            f"{frame.sample_rate} Hz",
-                        )
-                    mono = _mono(frame.to_ndarray(), len(frame.layout.channels), frame.format)
-                    held.append(mono)
-                    held_frames += mono.size
-                    decoded += mono.size
-                    if held_frames >= BLOCK_S * rate_hz:
-                        yield np.concatenate(held)
-                        held, held_frames = [], 0
-            except FFmpegError as error:
-                stopped_s = decoded / rate_hz
-                if header_s and stopped_s < COMPLETE_SHARE * header_s:
-                    raise ItemError(
-                        "truncated",
-                        f"{original.name}: decoding stopped at {stopped_s:.2f} s of "
-                        f"{header_s:.2f} s ({error})",
-                    ) from error
-                raise ItemError(
-                    "corrupt_audio",
-                    f"{original.name}: decoding stopped at {stopped_s:.2f} s ({error})",
-                ) from error
-            if held:
-                yield np.concatenate(held)
+            fifo = av.AudioFifo()  # joins frames of 1,024 samples natively
+            for frame in source.frames():
+                frame.pts = None  # gaps in time stamps are no gaps in the music
+                fifo.write(frame)
+                if fifo.samples >= BLOCK_S * source.rate_hz:
+                    yield _mono(fifo.read())
+            rest = fifo.read(partial=True) if fifo.samples else None
+            if rest is not None:
+                yield _mono(rest)
 
-        yield _Opened("PyAV", rate_hz, channels, header_s, blocks(), is_lossless)
+        yield _Opened(
+            "PyAV",
+            source.rate_hz,
+            source.channels,
+            source.header_duration_s,
+            blocks(),
+            source.is_lossless,
+        )
+
+
+def _frames_by_pyav(original: Path) -> int:
+    """How many samples PyAV finds in a file whose zeros are suspect; it puts none of its own."""
+    with _pyav_stream(original) as source:
+        return sum(frame.samples for frame in source.frames())
 
 
 def _header_duration_s(original: Path, container: Any, stream: Any) -> float | None:
@@ -359,10 +403,11 @@ def _header_duration_s(original: Path, container: Any, stream: Any) -> float | N
     return container.duration / 1e6 if container.duration else None
 
 
-def _mono(samples: npt.NDArray[Any], channels: int, sample_format: Any) -> Mono:
-    """Mean of the channels as float32 in [-1, 1], from any of libav's sample formats."""
-    if not sample_format.is_planar:
-        samples = samples.reshape(-1, channels).T
+def _mono(frame: Any) -> Mono:
+    """Mean of a frame's channels as float32 in [-1, 1], from any of libav's sample formats."""
+    samples = frame.to_ndarray()
+    if not frame.format.is_planar:
+        samples = samples.reshape(-1, len(frame.layout.channels)).T
     if samples.dtype == np.uint8:
         centred, scale = samples.astype(np.float64) - 128.0, 128.0
     elif np.issubdtype(samples.dtype, np.integer):

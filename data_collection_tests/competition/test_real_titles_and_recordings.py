@@ -16,7 +16,7 @@ from data_collection.sample.server import Video, serve
 from data_collection_tests.river import River, river
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
-PEER = SHARED / "chopin2021" / "peer_recordings.jsonl"
+REAL_TITLES = SHARED / "chopin2021" / "peer_recordings.jsonl"
 MEDIA = ("cut_bach.mp3", "cut_liszt.mp3", "percepiano_Beethoven_WoO80_var27_8bars_3_15.wav")
 PLACES = {
     "Bruce (Xiaoyu) Liu": 1,
@@ -36,7 +36,7 @@ PLACES = {
 def _videos() -> list[Video]:
     media = cycle(SHARED / "audio" / name for name in MEDIA)
     videos = []
-    for line in PEER.read_text(encoding="utf-8").splitlines():
+    for line in REAL_TITLES.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         title = row["piece"]
         if "–" not in title:  # that collector kept only what followed the name
@@ -48,8 +48,8 @@ def _videos() -> list[Video]:
 @pytest.fixture(scope="module")
 def collected(tmp_path_factory: pytest.TempPathFactory) -> object:
     """The 66 listed videos of 33, collected once through the whole river."""
-    if not PEER.is_file():
-        pytest.skip(f"real inputs are not here ({PEER}); they lie beside the checkout, unshipped")
+    if not REAL_TITLES.is_file():
+        pytest.skip(f"real inputs are not here ({REAL_TITLES}): beside the checkout, unshipped")
     root = tmp_path_factory.mktemp("real")
     videos = _videos()
     with serve(videos, title="a channel") as site:
@@ -64,7 +64,7 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> object:
 
 
 def test_all_performers_have_their_true_places(collected: River) -> None:
-    """Places come from the roster; guards the peer's wrong four and its missing ties."""
+    """Places come from the roster, ties and all; guards places counted in the order of a list."""
     rows = [item.recording.model_dump() for item in collected.standings().values()]
     assert {row["performer"]: row["placement"] for row in rows} == PLACES
 
