@@ -10,11 +10,16 @@ import numpy as np
 import pytest
 import soundfile
 import stamina
+from hypothesis import settings
 
 from data_collection.recordings.store import Store
 from data_collection.recordings.tier import Catalogue, Recording, SegmentRow, Tier
 from data_collection.sample.media import AUDIO, Container, encode
 from data_collection.sample.server import Site, Video, serve
+
+# The same examples everywhere, and no time limit: a busy machine is no failure.
+settings.register_profile("project", deadline=None, derandomize=True)
+settings.load_profile("project")
 
 SAMPLE_NAMES = ("stage1_sol", "final_okafor")
 EXCERPT_S = 8.0

@@ -116,6 +116,6 @@ def test_a_terminated_command_leaves_nothing_running(tmp_path: Path) -> None:
             break
     assert running_under(home)
     child.terminate()
-    child.communicate(timeout=90)
+    child.communicate(timeout=300)
     assert child.returncode == 143
     assert running_under(home) == []

@@ -132,7 +132,7 @@ LETTERS = "abcdefghijklmnoprstuwyząćęłńóśéöü"
 NAME = st.lists(st.text(LETTERS, min_size=2, max_size=9), min_size=2, max_size=4).map(" ".join)
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=60)
 @given(NAME, st.sampled_from(["NFC", "NFD"]), st.booleans())
 def test_a_name_is_itself_in_any_writing(name: str, form: str, upper: bool) -> None:
     """Case, composition and the family name first change nothing."""
@@ -144,7 +144,7 @@ def test_a_name_is_itself_in_any_writing(name: str, form: str, upper: bool) -> N
         assert match.score == (100 if folded else 0)
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=60)
 @given(NAME, NAME)
 def test_both_a_family_and_a_given_name_are_needed(left: str, right: str) -> None:
     """Whatever matches has the family name and another token, each within its typo's worth."""

@@ -82,7 +82,7 @@ def titles(draw: st.DrawFn) -> tuple[str, str, str]:
     return unicodedata.normalize(draw(st.sampled_from(["NFC", "NFD"])), title), name, round_id
 
 
-@settings(max_examples=400, derandomize=True, deadline=None)
+@settings(max_examples=400)
 @given(titles())
 def test_a_title_gives_what_it_was_made_of(drawn: tuple[str, str, str]) -> None:
     """Any name, round and shape is read as itself; guards against lost and swapped labels."""
@@ -90,7 +90,7 @@ def test_a_title_gives_what_it_was_made_of(drawn: tuple[str, str, str]) -> None:
     assert read(title) == (name, round_id)
 
 
-@settings(max_examples=400, derandomize=True, deadline=None)
+@settings(max_examples=400)
 @given(titles(), st.data())
 def test_one_letter_wrong_is_nobody_else(drawn: tuple[str, str, str], data: st.DataObject) -> None:
     """A typo anywhere costs at most the match; it never gives another performer or round."""
@@ -282,7 +282,7 @@ def test_a_round_is_never_guessed(phrase: str) -> None:
     assert isinstance(read(f"Eric Lu – {phrase} {SUFFIX}"), str)
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=300)
 @given(
     st.sampled_from(["first", "second", "third"]), st.integers(0, 5), st.characters(codec="ascii")
 )

@@ -118,7 +118,7 @@ def test_a_clip_read_by_its_frames_is_the_slice(tmp_path: Path) -> None:
             assert np.array_equal(clip, expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     frames=st.integers(min_value=1, max_value=150_000),
     clip_s=st.sampled_from([0.5, 0.7, 1.0, 1.1, 3.3]),
