@@ -20,6 +20,7 @@ demo: install
 
 # Dagster's UI and daemon on the sources that the environment names (see README).
 dev: install home
+	$(BIN)/data-collection recover
 	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1
 
 # The main job once on those sources, without a person at the UI.

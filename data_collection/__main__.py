@@ -1,4 +1,4 @@
-"""The commands: demo, collect, doctor.
+"""The commands: demo, collect, doctor, recover.
 
 What belongs here: arguments and exit statuses. What does not: what the commands do.
 """
@@ -46,6 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     doctor = commands.add_parser("doctor", help="say what works on this machine and what does not")
     doctor.add_argument("--online", action="store_true", help="also ask the sources and the hub")
 
+    recover = commands.add_parser(
+        "recover", help="end runs whose process is gone, so that others need not wait for them"
+    )
+    recover.add_argument("--home", type=Path, default=None, help="instead of DAGSTER_HOME")
+
     chosen = parser.parse_args(arguments)
     # So that Dagster's processes end with this one: the default would end it without cleaning up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
@@ -61,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run_collect(
                 console=console, port=chosen.port, daemon_interval_s=chosen.daemon_interval
             )
+        if chosen.command == "recover":
+            return _recover(chosen.home, console)
         from data_collection.doctor import run_doctor
 
         return run_doctor(online=chosen.online, console=console)
@@ -70,6 +77,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("stopped; what is done is kept, and the same command goes on from there")
         return INTERRUPTED
+
+
+def _recover(home: Path | None, console: Console) -> int:
+    from data_collection.orphans import end_orphaned_runs_of
+    from data_collection.settings import Settings
+
+    for run_id in end_orphaned_runs_of(home or Settings().dagster_home or Path(".dagster")):
+        console.print(f"run {run_id} is ended: its process was gone; what it had done is kept")
+    return 0
 
 
 def _first_line(text: str | None) -> str:

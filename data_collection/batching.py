@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 import dagster as dg
 
 from data_collection.asset_pages import cell
+from data_collection.recordings.errors import RecordingError
 from data_collection.recordings.receipts import FINISHED, Receipt, Settled
 
 Metadata = Mapping[str, dg.MetadataValue | str | int | float | bool]
@@ -49,7 +50,11 @@ def run_per_partition(
         settled = stage(key)
         receipt = settled.receipt
         if receipt.state in FINISHED:
-            good[key] = {**_common(receipt, reused=settled.skipped), **describe(receipt)}
+            good[key] = _common(receipt, reused=settled.skipped)
+            try:
+                good[key] = {**good[key], **describe(receipt)}
+            except RecordingError as error:  # a damaged file: said, and the others go on
+                context.log.warning(f"{key} cannot be described: {error}")
             reused += settled.skipped
         else:
             bad.append(receipt)

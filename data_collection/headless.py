@@ -22,11 +22,14 @@ from typing import Any
 
 import httpx
 
+from data_collection.orphans import end_orphaned_runs_of
+
 PROJECT = Path(__file__).resolve().parent.parent
 MODULE = "data_collection.definitions"
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 20.0
 POLL_S = 0.5
+PATIENCE_S = 180.0
 RUN_ENDED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
 BACKFILL_ENDED = frozenset(
     {"COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED"}
@@ -92,6 +95,10 @@ class HeadlessError(RuntimeError):
     """Dagster could not be started, or refused what it was asked."""
 
 
+class RefusedError(HeadlessError):
+    """Dagster answered with an error, which may pass: a locked database, a restart."""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """What a check said of the latest materialization."""
@@ -123,7 +130,7 @@ class RunningDagster:
         """Send a GraphQL request; returns its data.
 
         Raises:
-            HeadlessError: the answer holds errors.
+            RefusedError: the answer holds errors.
         """
         response = httpx.post(
             f"{self.url}/graphql",
@@ -133,7 +140,7 @@ class RunningDagster:
         )
         answer = response.json()
         if answer.get("errors"):
-            raise HeadlessError(f"Dagster refused: {answer['errors'][0].get('message')}")
+            raise RefusedError(f"Dagster refused: {answer['errors'][0].get('message')}")
         return answer["data"]
 
     def run_job(self, job: str) -> str:
@@ -217,11 +224,21 @@ class RunningDagster:
         return all(child.poll() is None for child in self.children)
 
     def _wait(self, status: Callable[[], str], ended: frozenset[str]) -> str:
-        while (current := status()) not in ended:
+        answered = time.monotonic()
+        while True:
+            try:
+                current = status()
+                answered = time.monotonic()
+            except (RefusedError, httpx.TransportError, ValueError):
+                # A busy machine answers late; hours of work do not end for that.
+                if time.monotonic() - answered > PATIENCE_S:
+                    raise
+                current = ""
+            if current in ended:
+                return current
             if not self.alive():
                 raise HeadlessError(f"Dagster stopped by itself; its logs are in {self.home}")
             time.sleep(POLL_S)
-        return current
 
 
 @contextmanager
@@ -248,6 +265,7 @@ def running_dagster(
     if not (home / "dagster.yaml").exists():  # a lab's own, with Postgres say, is left alone
         shutil.copyfile(PROJECT / "dagster.yaml", home / "dagster.yaml")
     _create_storage(home)
+    end_orphaned_runs_of(home)
     port = port or _free_port()
     variables = {
         **os.environ,
@@ -276,6 +294,7 @@ def running_dagster(
     finally:
         for child in running.children:
             _stop(child)
+        end_orphaned_runs_of(home)
 
 
 def _create_storage(home: Path) -> None:

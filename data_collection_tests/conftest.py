@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
@@ -16,6 +17,10 @@ from data_collection.recordings.store import Store
 from data_collection.recordings.tier import Catalogue, Recording, SegmentRow, Tier
 from data_collection.sample.media import AUDIO, Container, encode
 from data_collection.sample.server import Site, Video, serve
+
+# A lab's proxy does not know this machine's loopback.
+for _name in ("NO_PROXY", "no_proxy"):
+    os.environ[_name] = "127.0.0.1,localhost"
 
 # The same examples everywhere, and no time limit: a busy machine is no failure.
 settings.register_profile("project", deadline=None, derandomize=True)

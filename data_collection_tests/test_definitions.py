@@ -41,6 +41,7 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
         f"{PREFIX}/metadata:every_segment_has_its_embedding",
         f"{PREFIX}/metadata:rows_have_the_schema",
         f"{PREFIX}/recordings:every_performer_is_found",
+        f"{PREFIX}/results:prizes_have_no_hole",
         f"{PREFIX}/results:results_add_up",
     ]
     assert sorted(job.name for job in defs.jobs or ()) == [

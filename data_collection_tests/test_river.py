@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from data_collection.embedding.resources import MuQResource
 from data_collection.recordings.receipts import read_receipt
+from data_collection.recordings.resources import ClipGridResource
 from data_collection.sample.media import AUDIO, encode
 from data_collection.sample.server import Fault, Site, Video, serve
 from data_collection.sample.world import CHECKPOINT
@@ -301,14 +303,23 @@ def test_a_wrong_roster_stops_the_catalogue(roster: str, said: str, tmp_path: Pa
         assert said in str(failures[0].step_failure_data.user_failure_data.description)
 
 
-def test_a_hole_in_the_prizes_blocks_the_catalogue(tmp_path: Path) -> None:
-    """A roster without its second prize fails the blocking check before anything is listed."""
+def test_a_wrong_count_blocks_the_catalogue_and_a_withheld_prize_warns(tmp_path: Path) -> None:
+    """A roster short of a row lists nothing; a prize that the jury withheld is only a warning.
+
+    Guards places from half a roster, and a true roster that would have to be falsified.
+    """
     roster = "performer,country,reached_stage,prize\nAda Quill,,final,1\nBen Rook,,final,3\n"
+    rounds = [
+        {"id": "stage1", "title_words": ["first"], "competitors": 3},
+        {"id": "final", "title_words": ["final"], "competitors": 2},
+    ]
     with serve([], title="Test") as site:
-        edition = write_edition(tmp_path, site.feed_url, roster)
+        edition = write_edition(tmp_path, site.feed_url, roster, rounds=rounds)
         with river(edition, tmp_path) as opened:
             assert not opened.materialize("results", "recordings").success
             assert not opened.check("results", "results_add_up").passed
+            holes = opened.check("results", "prizes_have_no_hole")
+            assert (holes.passed, holes.severity.value) == (False, "WARN")
             assert not site.requests
 
 
@@ -409,3 +420,82 @@ def test_a_key_that_left_the_catalogue_stops_no_other(media: Path, tmp_path: Pat
             receipt = read_receipt(opened.store, folder, "web_gone")
             assert receipt is not None
             assert (receipt.state, receipt.reason) == ("blocked", "not_in_catalogue")
+
+
+def test_what_goes_private_keeps_its_title_and_its_place(media: Path, tmp_path: Path) -> None:
+    """A playlist then calls it `[Private video]`; the catalogue remembers whose it was.
+
+    Guards a recording that was collected and drops out of the training rows, and a roster's typo
+    that makes the catalogue forget for good.
+    """
+    video = Video("v0", "Ada Quill – first round", media / "good1.flac")
+    other = Video("v1", "Cleo Stern –\u2028first round", media / "good1.flac")
+    with serve([video, other], title="Test") as site:
+        edition = write_edition(tmp_path, site.feed_url, ROSTER)
+        with river(edition, tmp_path) as opened:
+            opened.collect()
+            site.videos["v0"] = replace(video, title="[Private video]", fault="gone")
+            write_edition(tmp_path, site.feed_url, ROSTER.replace("Ada Quill", "Ada Quillx Y"))
+        with river(edition, tmp_path) as opened:
+            assert opened.materialize("results", "recordings").success
+            assert set(opened.standings()) == {"v1"}, "nobody of that name is on the roster"
+            write_edition(tmp_path, site.feed_url, ROSTER)
+        with river(edition, tmp_path) as opened:
+            assert opened.materialize("results", "recordings").success
+            row = opened.standings()["v0"].recording.model_dump()
+            assert (row["performer"], row["listed"], row["title"]) == (
+                "Ada Quill",
+                False,
+                "Ada Quill – first round",
+            )
+            assert opened.standings()["v0"].state == "done"
+            assert opened.materialize("metadata").success
+            path = opened.store.path("competition_cache/test2021/metadata.jsonl")
+            assert '"performer":"Ada Quill"' in path.read_text("utf-8")
+
+
+def test_clips_cut_anew_are_not_paired_with_old_embeddings(media: Path, tmp_path: Path) -> None:
+    """After another grid the rows wait for the embeddings; guards rows that name other seconds."""
+    with serve([Video("v0", "Ada Quill – first round", media / "good1.flac")], title="T") as site:
+        edition = write_edition(tmp_path, site.feed_url, ROSTER)
+        with river(edition, tmp_path) as opened:
+            opened.collect()
+            resources = opened.definitions.resources
+            assert isinstance(resources, dict)
+            resources["clip_grid"] = ClipGridResource(clip_s=20.0)
+            assert opened.materialize("segments", keys=opened.keys()).success
+            assert opened.materialize("metadata").success
+            item = opened.standings()["v0"]
+            assert (item.stage, item.reason) == ("muq_embeddings", "upstream_changed")
+            path = opened.store.path("competition_cache/test2021/metadata.jsonl")
+            assert path.read_text("utf-8") == ""
+            assert opened.materialize("muq_embeddings", keys=opened.keys()).success
+            assert opened.materialize("metadata").success
+            ends = [
+                json.loads(line)["segment_end"] for line in path.read_text("utf-8").splitlines()
+            ]
+            assert ends == [20.0, 36.0]
+
+
+def test_a_damaged_table_of_clips_stops_no_other(media: Path, tmp_path: Path) -> None:
+    """Zeros in one recording's table: it is named, and the other keeps its rows and its page."""
+    videos = [
+        Video("v0", "Ada Quill – first round", media / "good1.flac"),
+        Video("v1", "Ben Rook – first round", media / "good1.flac"),
+    ]
+    with serve(videos, title="T") as site:
+        edition = write_edition(tmp_path, site.feed_url, ROSTER)
+        with river(edition, tmp_path) as opened:
+            opened.collect()
+            item = opened.standings()["v0"]
+            path = opened.store.path(item.receipts["segments"].outputs[0].path)
+            path.write_bytes(bytes(path.stat().st_size))
+            assert opened.materialize("segments", keys=opened.keys()).success
+            assert opened.materialize("metadata").success
+            rows = opened.store.path("competition_cache/test2021/metadata.jsonl").read_text("utf-8")
+            assert [json.loads(line)["performer"] for line in rows.splitlines()] == ["Ben Rook"] * 2
+            check = opened.check("metadata", "every_segment_has_its_embedding")
+            assert not check.passed
+            path.unlink()
+            assert opened.materialize("segments", keys=opened.keys()).success
+            assert opened.materialize("metadata").success

@@ -6,7 +6,9 @@ itself (`matching`, pure) and walking a listing (`recordings.listing`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +21,9 @@ from data_collection.recordings.listing import ListingError, list_videos
 from data_collection.recordings.rows import read_rows
 from data_collection.recordings.store import Store
 from data_collection.recordings.tier import Catalogue, Recording, SegmentRow, Tier
+
+GONE = re.compile(r"\[(?:private|deleted|unavailable) video\]|", re.IGNORECASE)
+"""What a playlist calls a video that can no longer be seen."""
 
 
 class Result(BaseModel):
@@ -34,6 +39,20 @@ class Result(BaseModel):
     confidence: str | None = Field(description="sourced or recalled; null where not stated")
     source: str = Field(description="where the result comes from")
     sample: bool = Field(description="true in a made-up world")
+
+
+class ListedRow(BaseModel):
+    """A row of `listing.jsonl`: a video that the sources list, or listed once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recording_id: str = Field(description="ours")
+    source_id: str = Field(description="the source's own id")
+    source_url: str = Field(description="where it is fetched from")
+    title: str = Field(description="as the source wrote it last")
+    duration_s: float | None = Field(description="seconds, as the source claims")
+    round_hint: str | None = Field(description="id of the round whose playlist lists it")
+    listed: bool = Field(description="false once no source lists it")
 
 
 class CompetitionRecording(Recording):
@@ -116,13 +135,30 @@ def list_edition(edition: Edition, options: FetchOptions) -> list[ListingEntry]:
     return entries
 
 
-def with_unlisted(
-    entries: Sequence[ListingEntry], earlier: Iterable[CompetitionRecording]
+def with_remembered(
+    edition: Edition, listed: Sequence[ListingEntry], remembered: Iterable[ListedRow]
 ) -> list[ListingEntry]:
-    """Add what an earlier catalogue held and the source no longer lists: never forgotten."""
-    known = {entry.recording_id for entry in entries}
+    """Add what was listed once and is no more: nothing is forgotten, and all is matched anew.
+
+    A video that went private or was deleted may stay in a playlist under a title that says only
+    that; its earlier title is kept.
+
+    Args:
+        edition: whose rounds a remembered hint must still be one of.
+        listed: what the sources list now.
+        remembered: what they have ever listed.
+    """
+    there = {entry.recording_id: entry for entry in listed if not GONE.fullmatch(entry.title)}
+    once = [row for row in remembered if row.recording_id not in there]
+    known = {row.recording_id for row in once}
+    never_seen = [
+        entry
+        for entry in listed
+        if entry.recording_id not in there and entry.recording_id not in known
+    ]
     return [
-        *entries,
+        *(entry for entry in listed if entry.recording_id in there),
+        *never_seen,
         *(
             ListingEntry(
                 recording_id=row.recording_id,
@@ -130,11 +166,10 @@ def with_unlisted(
                 source_url=row.source_url,
                 title=row.title,
                 duration_s=row.duration_s,
-                round_hint=row.round,
+                round_hint=row.round_hint if row.round_hint in edition.round_ids else None,
                 listed=False,
             )
-            for row in earlier
-            if row.recording_id not in known
+            for row in once
         ),
     ]
 
@@ -170,32 +205,33 @@ def catalogue_rows(
 
 
 def find_recordings(
-    store: Store, recordings_path: str, edition: Edition, options: FetchOptions
+    store: Store, listing_path: str, edition: Edition, options: FetchOptions
 ) -> Catalogue:
     """List, match and place: the whole of T2's catalogue.
 
     Args:
-        store: where an earlier catalogue lies.
-        recordings_path: its relative path.
+        store: where it is remembered what was listed before.
+        listing_path: relative path of that file.
         edition: the edition.
         options: how politely to list.
 
     Raises:
         ListingError: a listing cannot be read.
         RosterError: the roster cannot be used.
+        SetupError: the remembered listing cannot be read.
     """
     roster = edition.roster()
     listed = list_edition(edition, options)
-    earlier = (
-        read_rows(store, recordings_path, CompetitionRecording)
-        if store.path(recordings_path).exists()
-        else []
-    )
-    matched = match_listing(with_unlisted(listed, earlier), edition, roster)
+    earlier = read_rows(store, listing_path, ListedRow) if store.path(listing_path).exists() else []
+    entries = with_remembered(edition, listed, earlier)
+    matched = match_listing(entries, edition, roster)
     rows = catalogue_rows(edition, roster, matched)
     return Catalogue(
         recordings=rows,
-        files={"unmatched": [row.as_dict() for row in matched.unmatched]},
+        files={
+            "unmatched": [row.as_dict() for row in matched.unmatched],
+            "listing": [asdict(entry) for entry in _once(entries)],
+        },
         facts={
             "videos_listed": len(listed),
             "videos_unmatched": len(matched.unmatched),
@@ -205,10 +241,20 @@ def find_recordings(
     )
 
 
+def _once(entries: Iterable[ListingEntry]) -> list[ListingEntry]:
+    """Each recording once, with the hint of a playlist where one of its entries has it."""
+    kept: dict[str, ListingEntry] = {}
+    for entry in entries:
+        first = kept.setdefault(entry.recording_id, entry)
+        if first.round_hint is None and entry.round_hint is not None:
+            kept[entry.recording_id] = entry
+    return list(kept.values())
+
+
 def competition_tier(edition: Edition, options: FetchOptions) -> Tier:
     """T2 as the river sees it."""
     prefix = ("competition_cache", edition.id)
-    recordings_path = "/".join((*prefix, "recordings.jsonl"))
+    listing_path = "/".join((*prefix, "listing.jsonl"))
 
     return Tier(
         key_prefix=prefix,
@@ -217,6 +263,6 @@ def competition_tier(edition: Edition, options: FetchOptions) -> Tier:
         partitions_name=f"competition_{edition.id}",
         recording_model=CompetitionRecording,
         row_model=CompetitionSegmentRow,
-        find_recordings=lambda store: find_recordings(store, recordings_path, edition, options),
+        find_recordings=lambda store: find_recordings(store, listing_path, edition, options),
         plotted_by="performer",
     )

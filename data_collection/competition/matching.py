@@ -136,22 +136,11 @@ def match_listing(
 
 
 def _merged(entries: Sequence[ListingEntry]) -> list[_Recording]:
-    """Make one recording of all entries that share a recording id or a source id."""
-    group_of: dict[tuple[str, str], list[ListingEntry]] = {}
+    """Make one recording of all entries of one id; a source's own id may be a mere file name."""
+    groups: dict[str, list[ListingEntry]] = {}
     for entry in entries:
-        names = (("recording", entry.recording_id), ("source", entry.source_id))
-        group: list[ListingEntry] = []
-        for name in names:
-            known = group_of.get(name, group)
-            if known is not group:  # an entry may tie two groups together: they become one
-                known.extend(group)
-                group_of.update({key: known for key, value in group_of.items() if value is group})
-                group = known
-        group.append(entry)
-        for name in names:
-            group_of[name] = group
-    unique = {id(group): group for group in group_of.values()}
-    return [_recording(group) for group in unique.values()]
+        groups.setdefault(entry.recording_id, []).append(entry)
+    return [_recording(group) for group in groups.values()]
 
 
 def _recording(group: Sequence[ListingEntry]) -> _Recording:
@@ -189,7 +178,7 @@ def _match_one(
 def _best_of_each(
     results: Sequence[MatchedRecording | UnmatchedRecording], edition: Edition
 ) -> dict[tuple[str, str], MatchedRecording]:
-    """Choose among a performer's videos of a round that has one: score, length, order."""
+    """Choose among a performer's videos of a round: still listed, score, length, order."""
     single = {round_.id for round_ in edition.rounds if round_.one_video_per_performer}
     best: dict[tuple[str, str], MatchedRecording] = {}
     for result in results:
@@ -201,8 +190,9 @@ def _best_of_each(
     return best
 
 
-def _rank(recording: MatchedRecording) -> tuple[float, float]:
-    return recording.match.score, recording.entry.duration_s or 0.0
+def _rank(recording: MatchedRecording) -> tuple[bool, float, float]:
+    entry = recording.entry
+    return entry.listed, recording.match.score, entry.duration_s or 0.0
 
 
 def _duplicate(recording: MatchedRecording, kept: MatchedRecording) -> UnmatchedRecording:

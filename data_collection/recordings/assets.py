@@ -19,9 +19,9 @@ from data_collection.asset_pages import SHOWN_ROWS, bar_chart, column_schema, ma
 from data_collection.batching import run_per_partition
 from data_collection.partitions import register_partitions
 from data_collection.recordings.collection import (
+    collected_rows,
     missing_by_reason,
     read_recordings,
-    segment_rows,
     standings,
 )
 from data_collection.recordings.errors import CatalogueError, RecordingError, SetupError
@@ -245,8 +245,7 @@ def _metadata(tier: Tier) -> dg.AssetsDefinition:
     def metadata(store: StoreResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
         opened = store.open()
         try:
-            found = standings(opened, tier)
-            rows = list(segment_rows(opened, tier, found))
+            rows, found = collected_rows(opened, tier, standings(opened, tier))
             stored = write_rows(opened, f"{tier.folder('metadata')}.jsonl", rows)
         except RecordingError as error:
             raise dg.Failure(str(error), allow_retries=False) from error

@@ -27,7 +27,8 @@ def schema_check(tier: Tier) -> dg.AssetChecksDefinition:
         problems: list[tuple[object, ...]] = []
         seen: dict[str, int] = {}
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            text = path.read_text(encoding="utf-8")
+            lines = text.removesuffix("\n").split("\n") if text else []
         except FileNotFoundError:
             return dg.AssetCheckResult(passed=False, description=f"{path} is not there")
         for number, line in enumerate(lines, start=1):

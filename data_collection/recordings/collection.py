@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from data_collection.recordings.errors import RecordingError
 from data_collection.recordings.receipts import Receipt, read_receipt
 from data_collection.recordings.rows import read_rows
 from data_collection.recordings.stages import read_segments
@@ -53,11 +54,18 @@ def read_recordings(store: Store, tier: Tier) -> list[Recording]:
 def standing(store: Store, tier: Tier, recording: Recording) -> Standing:
     """How far a recording has come, from its receipts."""
     receipts: dict[str, Receipt] = {}
+    made: dict[str, str] = {}
     for stage in STAGES:
         receipt = read_receipt(store, tier.folder(stage), recording.recording_id)
         if receipt is None:
             return Standing(recording, receipts, stage, "missing", "not_tried", None)
         receipts[stage] = receipt
+        changed = [name for name in made if receipt.inputs.get(name, made[name]) != made[name]]
+        if receipt.state == "done" and changed:
+            detail = f"{', '.join(changed)} is not what it was made from; materialize it again"
+            return Standing(recording, receipts, stage, "missing", "upstream_changed", detail)
+        if receipt.outputs:
+            made[f"{stage}_sha256"] = receipt.outputs[0].sha256
         if receipt.state != "done":
             return Standing(
                 recording, receipts, stage, receipt.state, receipt.reason, receipt.detail
@@ -70,33 +78,52 @@ def standings(store: Store, tier: Tier) -> list[Standing]:
     return [standing(store, tier, recording) for recording in read_recordings(store, tier)]
 
 
-def segment_rows(store: Store, tier: Tier, standings: Sequence[Standing]) -> Iterator[SegmentRow]:
-    """The rows of `metadata.jsonl`: one for each embedded clip of each done recording."""
+def collected_rows(
+    store: Store, tier: Tier, standings: Sequence[Standing]
+) -> tuple[list[SegmentRow], list[Standing]]:
+    """The rows of `metadata.jsonl`, one for each embedded clip of each done recording.
+
+    Returns:
+        The rows, and the standings again: a recording whose table of clips cannot be read is no
+        longer done, and keeps no other from its rows.
+    """
+    rows: list[SegmentRow] = []
+    checked: list[Standing] = []
     for item in standings:
-        if item.state != "done":
-            continue
-        audio, _, embeddings = (item.receipts[stage] for stage in STAGES)
-        output_of = {output.path.rsplit("/", 1)[1]: output for output in embeddings.outputs}
-        frames = json.loads(str(embeddings.facts["frames_by_segment"]))
-        clips = read_segments(store, tier, item.recording.recording_id)
-        for clip in clips.filter(state="kept").iter_rows(named=True):
-            output = output_of[f"{clip['segment_id']}.pt"]
-            yield tier.row_model.model_validate(
-                {
-                    **item.recording.model_dump(),
-                    **clip,
-                    "segment_start": clip["start_s"],
-                    "segment_end": clip["end_s"],
-                    "embedding_path": output.path,
-                    "embedding_sha256": output.sha256,
-                    "embedding_frames": frames[clip["segment_id"]],
-                    "embedding_width": embeddings.facts["width"],
-                    "checkpoint_revision": embeddings.parameters["checkpoint_revision"],
-                    "audio_sha256": audio.outputs[0].sha256,
-                    "original_sha256": audio.facts["original_sha256"],
-                    "licence": audio.facts["licence"],
-                }
+        try:
+            rows += _rows_of(store, tier, item) if item.state == "done" else []
+        except RecordingError as error:
+            item = replace(
+                item, stage="segments", state="blocked", reason=error.reason, detail=error.detail
             )
+        checked.append(item)
+    return rows, checked
+
+
+def _rows_of(store: Store, tier: Tier, item: Standing) -> list[SegmentRow]:
+    audio, _, embeddings = (item.receipts[stage] for stage in STAGES)
+    output_of = {output.path.rsplit("/", 1)[1]: output for output in embeddings.outputs}
+    frames = json.loads(str(embeddings.facts["frames_by_segment"]))
+    clips = read_segments(store, tier, item.recording.recording_id).filter(state="kept")
+    return [
+        tier.row_model.model_validate(
+            {
+                **item.recording.model_dump(),
+                **clip,
+                "segment_start": clip["start_s"],
+                "segment_end": clip["end_s"],
+                "embedding_path": output_of[f"{clip['segment_id']}.pt"].path,
+                "embedding_sha256": output_of[f"{clip['segment_id']}.pt"].sha256,
+                "embedding_frames": frames[clip["segment_id"]],
+                "embedding_width": embeddings.facts["width"],
+                "checkpoint_revision": embeddings.parameters["checkpoint_revision"],
+                "audio_sha256": audio.outputs[0].sha256,
+                "original_sha256": audio.facts["original_sha256"],
+                "licence": audio.facts["licence"],
+            }
+        )
+        for clip in clips.iter_rows(named=True)
+    ]
 
 
 def missing_by_reason(standings: Sequence[Standing]) -> dict[str, int]:

@@ -110,7 +110,7 @@ def fetch(url: str, folder: Path, options: FetchOptions | None = None) -> Fetche
     raise AssertionError("stamina always returns or raises")
 
 
-def quiet_options(options: FetchOptions) -> dict[str, Any]:
+def quiet_options(url: str, options: FetchOptions) -> dict[str, Any]:
     """Options of every `YoutubeDL` of this project: silent, JavaScript runtime from the package."""
     import deno
 
@@ -118,7 +118,9 @@ def quiet_options(options: FetchOptions) -> dict[str, Any]:
         runtime: dict[str, str] = {"path": deno.find_deno_bin()}
     except FileNotFoundError:  # yt-dlp then looks on PATH; `doctor` says so
         runtime = {}
+    direct = {"proxy": ""} if is_loopback(url) else {}  # a lab's proxy does not know this machine
     return {
+        **direct,
         "quiet": True,
         "no_warnings": True,
         "noprogress": True,
@@ -147,7 +149,7 @@ def _fetch_once(url: str, folder: Path, options: FetchOptions) -> Fetched:
     from yt_dlp.networking.exceptions import RequestError
 
     parameters = {
-        **quiet_options(options),
+        **quiet_options(url, options),
         "format": AUDIO_FORMAT,
         "outtmpl": {"default": "original.%(ext)s"},
         "paths": {"home": str(folder)},

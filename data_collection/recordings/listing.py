@@ -87,7 +87,7 @@ def list_videos(url: str, options: FetchOptions | None = None) -> Iterator[Liste
     from yt_dlp.networking.exceptions import RequestError
 
     try:
-        with yt_dlp.YoutubeDL(quiet_options(options or FetchOptions())) as downloader:
+        with yt_dlp.YoutubeDL(quiet_options(url, options or FetchOptions())) as downloader:
             yield from _walk(downloader, url, ie_key=None, depth=0)
     except (yt_dlp.utils.YoutubeDLError, RequestError, OSError) as error:
         cause: RecordingError = fetch_error(str(error), what=url, folder="")
@@ -132,6 +132,11 @@ def _walk(
         yield _video(downloader, {**said, "url": page}, listing=url)
 
 
+def _clean(text: str) -> str:
+    """One line that a file can hold: no line separators, no half of a surrogate pair."""
+    return " ".join(text.encode("utf-8", "replace").decode().split())
+
+
 def _is_listing(entry: Mapping[str, Any]) -> bool:
     return entry.get("_type") == "playlist" or entry.get("ie_key") in (
         "YoutubeTab",
@@ -155,7 +160,7 @@ def _video(downloader: Any, entry: Mapping[str, Any], *, listing: str) -> Listed
     # The generic extractor's id is the address's base name: nobody stated it.
     stated_id = guid or (entry.get("id") if extractor not in (None, "Generic") else None)
     generic_id = downloader.get_info_extractor("Generic")._generic_id(url)
-    source_id = str(stated_id or entry.get("id") or generic_id)
+    source_id = _clean(str(stated_id or entry.get("id") or generic_id))
     duration = entry.get("duration")
     return ListedVideo(
         recording_id=recording_id_for(
@@ -166,6 +171,6 @@ def _video(downloader: Any, entry: Mapping[str, Any], *, listing: str) -> Listed
         ),
         source_id=source_id,
         source_url=url,
-        title=str(entry.get("title") or ""),
+        title=_clean(str(entry.get("title") or "")),
         duration_s=float(duration) if duration else None,
     )

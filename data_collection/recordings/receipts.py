@@ -194,6 +194,13 @@ def settle(
     if previous and _still_holds(store, previous, wanted):
         return Settled(previous, skipped=True)
     attempts = (previous.attempts if previous else 0) + 1
+    if previous and previous.state in FINISHED:
+        # Its files are about to be replaced one by one: should that be cut short, what it says of
+        # them no longer holds, and nobody may skip it.
+        unfinished = receipt("blocked", reason="interrupted", detail="it was being made again")
+        written = _written(store, folder, Settled(unfinished), blocked)
+        if written.receipt is not unfinished:
+            return written
     try:
         result = work()
         settled = receipt(

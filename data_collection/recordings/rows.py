@@ -45,7 +45,8 @@ def read_rows(store: Store, relative: str, model: type[Row]) -> list[Row]:
         key = relative.rsplit(".", 1)[0]
         raise SetupError("rows_missing", f"{path} is not there; materialize {key} first") from None
     rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Not `splitlines`: it also splits at U+2028 and others, which a title may hold.
+    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), start=1):
         try:
             rows.append(model.model_validate_json(line))
         except ValidationError as error:

@@ -159,11 +159,17 @@ def read_segments(store: Store, tier: Tier, recording_id: str) -> pl.DataFrame:
     """Read a recording's table of clips, columns as `SEGMENT_SCHEMA`.
 
     Raises:
-        FileNotFoundError: it is not there.
-        ValueError: its columns are not those.
+        SetupError: `clips_unreadable`: it is not there, damaged, or has other columns.
     """
-    content = store.path(f"{tier.folder('segments')}/{recording_id}.parquet").read_bytes()
-    table = pl.read_parquet(io.BytesIO(content))
-    if dict(table.schema) != dict(pl.Schema(SEGMENT_SCHEMA)):
-        raise ValueError(f"segments of {recording_id}: unexpected columns {table.schema}")
+    path = store.path(f"{tier.folder('segments')}/{recording_id}.parquet")
+    try:
+        table = pl.read_parquet(io.BytesIO(path.read_bytes()))
+        if dict(table.schema) != dict(pl.Schema(SEGMENT_SCHEMA)):
+            raise ValueError(f"unexpected columns {table.schema}")
+    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        raise SetupError(
+            "clips_unreadable",
+            f"{path}: {error}; delete it and materialize {tier.folder('segments')} again",
+            stops_batch=False,
+        ) from error
     return table

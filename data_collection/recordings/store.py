@@ -164,7 +164,10 @@ def _scratch_base(root: UPath) -> Path:
 
 def _absolute(root: str) -> UPath:
     path = UPath(root)
-    return UPath(Path(root).expanduser().resolve()) if _is_local(path) else path
+    if not _is_local(path):
+        return path
+    plain = Path(root) if "://" not in root else Path(path.path)
+    return UPath(plain.expanduser().resolve())
 
 
 def _is_local(path: UPath) -> bool:

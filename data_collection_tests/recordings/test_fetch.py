@@ -286,3 +286,17 @@ def test_only_this_machine_is_spared_politeness(url: str, expected: bool) -> Non
     Guards against hammering a host whose name merely begins like ours.
     """
     assert is_loopback(url) is expected
+
+
+def test_a_proxy_is_not_asked_for_this_machine(
+    loopback: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loopback is fetched directly whatever the environment's proxy; guards a lab's own mirror."""
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    video = loopback.videos["first"]
+    url = f"{loopback.url}/media/first{video.media.suffix}"
+    fetched = fetch(url, tmp_path, FetchOptions(attempts=1))
+    assert fetched.size_bytes == video.media.stat().st_size

@@ -360,3 +360,30 @@ def test_fingerprint_tells_values_apart() -> None:
         ({}, {}),
     ]
     assert len({fingerprint(*case) for case in cases}) == len(cases)
+
+
+def test_a_redo_that_is_cut_short_is_not_taken_for_done(stage: MadeStage) -> None:
+    """Going back to the old parameters after a killed redo makes the files again.
+
+    Guards embeddings of two models under one receipt: their files have equal names and sizes.
+    """
+    stage.settle()
+    stage.content = b"mode"  # as long as what was made first
+
+    def killed() -> StageResult:
+        stage.store.write_bytes(f"{FOLDER}/a.bin", stage.content)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        settle(
+            stage.store,
+            FOLDER,
+            ID,
+            inputs=lambda: stage.inputs,
+            parameters=lambda: {"code_version": "2"},
+            work=killed,
+        )
+    stage.content = b"made"
+    again = stage.settle()
+    assert not again.skipped
+    assert stage.store.path(f"{FOLDER}/a.bin").read_bytes() == b"made"

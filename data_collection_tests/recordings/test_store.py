@@ -245,3 +245,12 @@ def test_disk_full_names_the_place_and_the_cure(store: Store) -> None:
         raise OSError(28, "No space left on device")
     with pytest.raises(PermissionError), room_on("/data/here"):
         raise PermissionError(13, "Permission denied")
+
+
+@pytest.mark.parametrize("scheme", ["file://", "local://"])
+def test_a_local_url_is_that_folder(tmp_path: Path, scheme: str) -> None:
+    """`file:///…` with a space in it writes there; guards a folder named `file:` below the cwd."""
+    folder = tmp_path / "a lab's data"
+    store = Store.at(f"{scheme}{folder}")
+    store.write_bytes("t9/x.bin", b"content")
+    assert (folder / "t9" / "x.bin").read_bytes() == b"content"
