@@ -7,6 +7,7 @@ UI afterwards, since it is the same webserver, daemon and event log.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -29,6 +30,7 @@ MODULE = "data_collection.definitions"
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 20.0
 POLL_S = 0.5
+KILL_TIMEOUT_S = 2.0
 PATIENCE_S = 180.0
 RUN_ENDED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
 BACKFILL_ENDED = frozenset(
@@ -344,10 +346,11 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
-    try:
-        os.killpg(child.pid, signal.SIGKILL)  # a code server that outlived it
-    except ProcessLookupError:
-        return
+    deadline = time.monotonic() + KILL_TIMEOUT_S
+    with contextlib.suppress(ProcessLookupError):  # the group is gone
+        while time.monotonic() < deadline:
+            os.killpg(child.pid, signal.SIGKILL)  # code servers and runs that outlived it
+            time.sleep(POLL_S / 10)
 
 
 def _progress_line(backfill: Mapping[str, Any]) -> str:

@@ -62,4 +62,8 @@ def _lives(process_id: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        status = Path(f"/proc/{process_id}/stat").read_text()
+    except OSError:  # no /proc here, or it ended meanwhile: the next call will see
+        return True
+    return status.rpartition(")")[2].split()[0] != "Z"  # dead, and its parent has not looked yet

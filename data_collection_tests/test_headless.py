@@ -6,9 +6,11 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import soundfile
 
@@ -103,19 +105,25 @@ def test_collect_refuses_a_wrong_edition(tmp_path: Path) -> None:
     assert "Traceback" not in answer.stdout + answer.stderr
 
 
-def test_a_terminated_command_leaves_nothing_running(tmp_path: Path) -> None:
-    """SIGTERM ends webserver, daemon and code servers too; guards orphans that hold the port."""
+def test_a_terminated_command_leaves_nothing_running_and_nothing_held(tmp_path: Path) -> None:
+    """SIGTERM in the middle of a run ends all processes, and the run gives its pool back.
+
+    Guards orphans that hold the port, and a next collection that waits for ever for a dead run.
+    """
     if not Path("/proc/self/environ").exists():
         pytest.skip("no /proc on this system to see other processes' environments in")
-    home = tmp_path / "demo" / "dagster_home"
-    command = [sys.executable, "-m", "data_collection", "demo", "--folder", str(tmp_path / "demo")]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert child.stdout is not None
-    for line in child.stdout:
-        if line.startswith("1/3"):  # Dagster is up
-            break
+    folder = tmp_path / "demo"
+    home = folder / "dagster_home"
+    command = [sys.executable, "-m", "data_collection", "demo", "--folder", str(folder)]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    audio = folder / "data" / "competition_cache" / "sample2021" / "audio"
+    while not list(audio.glob("*.receipt.json")):  # the run of the first stage is under way
+        assert child.poll() is None
+        time.sleep(0.05)
     assert running_under(home)
     child.terminate()
-    child.communicate(timeout=300)
-    assert child.returncode == 143
+    assert child.wait(timeout=300) == 143
     assert running_under(home) == []
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert all(run.is_finished for run in instance.get_runs())
+        assert not instance.event_log_storage.get_concurrency_info("fetch").claimed_slots
