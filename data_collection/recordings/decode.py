@@ -9,21 +9,23 @@ Ogg). The downmix is the mean of the channels (swresample's is 3 dB louder). sox
 24 bits, because 16-bit storage alone moves MuQ's output to cosine 0.992 on a quiet passage, and 24
 bits leave 0.9999996. A truncated wav or flac comes out of pedalboard full length, ending in exact
 zeros, without an error: where there is a run of zeros, PyAV is asked as well, which stops where the
-file stops.
+file stops. Clipping and bandwidth are measured on the way, before the downmix (`quality`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from data_collection.recordings.errors import ItemError, room_on
+from data_collection.recordings.quality import SourceLevelMeter
 
 SAMPLE_RATE_HZ = 24_000
 STORED_SUBTYPE = "PCM_24"
@@ -46,6 +48,7 @@ CONTAINERS = "wav,w64,flac,mp3,mov,mp4,m4a,3gp,matroska,webm,ogg,aac,aiff,caf,fl
 a foreign server sends must not read this machine."""
 
 Mono = npt.NDArray[np.float32]
+Channels = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class DecodedAudio:
         peak: largest absolute sample after resampling; above 1 it was clipped.
         clipped_frames: samples that were clipped to fit.
         longest_zero_run_s: longest run of exact zeros in the original, in seconds.
+        source_levels: clipping and bandwidth of each second of the original, columns as
+            `quality.SOURCE_LEVELS_SCHEMA`.
     """
 
     duration_s: float
@@ -71,18 +76,32 @@ class DecodedAudio:
     peak: float
     clipped_frames: int
     longest_zero_run_s: float
+    source_levels: pl.DataFrame = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Consecutive samples of an original: their mean, and each channel `[channels, n]`."""
+
+    mono: Mono
+    channels: Channels
 
 
 @dataclass(slots=True)
 class _Opened:
-    """An open original: mono blocks at its own rate."""
+    """An open original: blocks at its own rate."""
 
     decoder: str
     rate_hz: int
     channels: int
     header_duration_s: float | None
-    blocks: Iterator[Mono]
+    channel_blocks: Iterator[_Block]
     is_lossless: bool = True
+
+    @property
+    def blocks(self) -> Iterator[Mono]:
+        """The same blocks, mono."""
+        return (block.mono for block in self.channel_blocks)
 
 
 @dataclass(slots=True)
@@ -178,18 +197,21 @@ def _store(
     peak, clipped, read, written = 0.0, 0, 0, 0
     with opener(original) as source:
         resampler = soxr.ResampleStream(source.rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
+        meter = SourceLevelMeter(source.rate_hz)
         with (
             _room_for_flac(target),
             soundfile.SoundFile(
                 target, "w", SAMPLE_RATE_HZ, 1, subtype=STORED_SUBTYPE, format="FLAC"
             ) as flac,
         ):
-            for block, last in _with_last(source.blocks):
-                if not np.isfinite(block).all():
+            for block, last in _with_last(source.channel_blocks):
+                mono = block.mono
+                if not np.isfinite(mono).all():
                     raise ItemError("corrupt_audio", f"{original.name}: samples that are no number")
-                zeros.add(block)
-                read += block.size
-                resampled = resampler.resample_chunk(block, last=last)
+                meter.add(block.channels)
+                zeros.add(mono)
+                read += mono.size
+                resampled = resampler.resample_chunk(mono, last=last)
                 if resampled.size:
                     magnitude = np.abs(resampled)
                     peak = max(peak, float(magnitude.max()))
@@ -219,6 +241,7 @@ def _store(
         peak=peak,
         clipped_frames=clipped,
         longest_zero_run_s=zeros.longest / source.rate_hz,
+        source_levels=meter.table(),
     )
 
 
@@ -256,9 +279,9 @@ def _check_complete(
         )
 
 
-def _with_last(blocks: Iterator[Mono]) -> Iterator[tuple[Mono, bool]]:
+def _with_last(blocks: Iterator[_Block]) -> Iterator[tuple[_Block, bool]]:
     """Mark the last block, which flushes the resampler."""
-    previous: Mono | None = None
+    previous: _Block | None = None
     for block in blocks:
         if previous is not None:
             yield previous, False
@@ -280,12 +303,13 @@ def _open_with_pedalboard(original: Path) -> Iterator[_Opened]:
         rate_hz = int(file.samplerate)
         gain = np.float32(PEDALBOARD_GAIN.get(file.file_dtype, 1.0))
 
-        def blocks() -> Iterator[Mono]:
+        def blocks() -> Iterator[_Block]:
             while file.tell() < file.frames:
                 block = file.read(int(BLOCK_S * rate_hz))
                 if block.shape[1] == 0:
                     return
-                yield block.mean(axis=0, dtype=np.float32) * gain
+                mono = block.mean(axis=0, dtype=np.float32) * gain
+                yield _Block(mono, np.multiply(block, gain, out=block))
 
         yield _Opened("pedalboard", rate_hz, file.num_channels, file.frames / rate_hz, blocks())
 
@@ -363,16 +387,16 @@ def _open_with_pyav(original: Path) -> Iterator[_Opened]:
 
     with _pyav_stream(original) as source:
 
-        def blocks() -> Iterator[Mono]:
+        def blocks() -> Iterator[_Block]:
             fifo = av.AudioFifo()  # joins frames of 1,024 samples natively
             for frame in source.frames():
                 frame.pts = None  # gaps in time stamps are no gaps in the music
                 fifo.write(frame)
                 if fifo.samples >= BLOCK_S * source.rate_hz:
-                    yield _mono(fifo.read())
+                    yield _block(fifo.read())
             rest = fifo.read(partial=True) if fifo.samples else None
             if rest is not None:
-                yield _mono(rest)
+                yield _block(rest)
 
         yield _Opened(
             "PyAV",
@@ -403,8 +427,8 @@ def _header_duration_s(original: Path, container: Any, stream: Any) -> float | N
     return container.duration / 1e6 if container.duration else None
 
 
-def _mono(frame: Any) -> Mono:
-    """Mean of a frame's channels as float32 in [-1, 1], from any of libav's sample formats."""
+def _block(frame: Any) -> _Block:
+    """A frame as float32 in [-1, 1], from any of libav's sample formats."""
     samples = frame.to_ndarray()
     if not frame.format.is_planar:
         samples = samples.reshape(-1, len(frame.layout.channels)).T
@@ -414,5 +438,7 @@ def _mono(frame: Any) -> Mono:
         centred, scale = samples.astype(np.float64), float(np.iinfo(samples.dtype).max) + 1.0
     else:
         centred, scale = samples, 1.0
-    mono: Mono = (centred.mean(axis=0) / scale).astype(np.float32)
-    return mono
+    return _Block(
+        mono=(centred.mean(axis=0) / scale).astype(np.float32),
+        channels=(centred if scale == 1.0 else centred / scale).astype(np.float32, copy=False),
+    )

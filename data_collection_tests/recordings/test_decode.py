@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
@@ -188,6 +189,75 @@ def test_overshoot_is_clipped_and_counted(tmp_path: Path) -> None:
     assert told.clipped_frames == 12_000
     assert samples.min() > 0
     assert samples.max() == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("ending", ["m4a", "webm", "mp3"])
+def test_looking_at_channels_changes_no_stored_sample(
+    more_forms: Path, tmp_path: Path, ending: str
+) -> None:
+    """What is stored is the resampled mean of libav's own channels, to the last of 24 bits.
+
+    Guards against a measurement that touches what it measures.
+    """
+    original = more_forms / f"stage1_sol.{ending}"
+    with av.open(str(original)) as container:
+        frames = list(container.decode(audio=0))
+    mono = np.concatenate([frame.to_ndarray() for frame in frames], axis=1).mean(axis=0)
+    samples, _ = decoded(original, tmp_path)
+    expected = soxr.resample(mono, frames[0].sample_rate, SAMPLE_RATE_HZ)
+    assert np.abs(samples - expected).max() <= 2.0**-23
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "ending", ["-pcm16.wav", "-float.wav", "-pcm24.flac", ".mp3", ".m4a", ".webm", ".ogg"]
+)
+def test_each_second_of_the_original_is_measured(
+    more_forms: Path, tmp_path: Path, name: str, ending: str
+) -> None:
+    """Every form gives a row a second, without clipping, and the band of the sampled piano.
+
+    Guards against levels that depend on the decoder; the piano's samples end at 12 kHz.
+    """
+    _, told = decoded(more_forms / f"{name}{ending}", tmp_path)
+    assert told.source_levels["second"].to_list() == list(range(math.ceil(told.duration_s)))
+    assert told.source_levels["clipped_share"].to_list() == [0.0] * told.source_levels.height
+    # Opus carries on to 20 kHz the dither that its encoder's 16 bits have put there.
+    band_hz = told.source_levels["bandwidth_hz"].drop_nulls()
+    assert band_hz.min() >= 10_000
+    assert band_hz.median() <= (20_600 if ending == ".webm" else 13_000)
+
+
+@pytest.mark.parametrize("seconds", [2.0, 23.5])
+@pytest.mark.parametrize(
+    ("ending", "subtype"),
+    [
+        ("wav", "PCM_16"),
+        ("wav", "PCM_24"),
+        ("wav", "FLOAT"),
+        ("aiff", "PCM_16"),
+        ("flac", "PCM_24"),
+    ],
+)
+def test_one_clipped_channel_is_seen(
+    tmp_path: Path, ending: str, subtype: str, seconds: float
+) -> None:
+    """Clipping of one channel counts for its half, second by second, whichever decoder reads it.
+
+    Guards against measuring the downmix, in which the other channel rounds the flat tops off.
+    """
+    rate_hz = 44_100
+    time_s = np.arange(round(seconds * rate_hz)) / rate_hz
+    loud = np.clip(1.5 * np.sin(2 * np.pi * 220 * time_s), -0.9, 0.9)
+    loud[time_s < 1.0] = 0.5 * np.sin(2 * np.pi * 220 * time_s[time_s < 1.0])
+    other = 0.4 * np.sin(2 * np.pi * 331 * time_s)
+    original = tmp_path / f"clipped.{ending}"
+    soundfile.write(original, np.column_stack([loud, other]), rate_hz, subtype=subtype)
+    _, told = decoded(original, tmp_path)
+    share = told.source_levels["clipped_share"].to_list()
+    expected = 0.5 * (1 - 2 / math.pi * math.asin(0.9 / 1.5))
+    assert share[0] == 0.0
+    assert share[1:] == pytest.approx([expected] * (len(share) - 1), rel=0.02)
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.9, 0.97])
