@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     fetch_sleep_max_s: float = Field(default=20.0, ge=0, description="longest such pause")
     fetch_attempts: int = Field(default=3, ge=1, description="tries in a run for passing errors")
     fetch_retry_wait_s: float = Field(default=2.0, ge=0, description="pause before the second try")
+    source_contact: str | None = Field(
+        default=None, description="e-mail or page that sites of results are told to write to"
+    )
     anthropic_api_key: SecretStr | None = Field(default=None, description="the teacher's key")
     anthropic_base_url: str | None = Field(default=None, description="the teacher's API")
     dagster_home: Path | None = Field(default=None, description="Dagster's instance folder")

@@ -7,12 +7,13 @@ there is no `if edition == ...` anywhere.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from data_collection.competition.roster import Competitor, read_roster
+from data_collection.competition.roster import Competitor, RosterError, read_roster
+from data_collection.competition.sources.specs import ResultSource, RosterSource
 
 BUNDLED_EDITIONS = Path(__file__).parent / "editions"
 
@@ -34,18 +35,12 @@ class Round(BaseModel):
     competitors: int | None = Field(
         default=None, ge=1, description="how many were admitted, to check the roster against"
     )
+    played: int | None = Field(
+        default=None, ge=0, description="how many of them played, where somebody withdrew"
+    )
     one_video_per_performer: bool = Field(
         default=False, description="each performer has one video of this round at most"
     )
-
-
-class ResultSource(BaseModel):
-    """Where results come from."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    source: Literal["roster"]
-    path: str = Field(min_length=1, description="relative to the edition file")
 
 
 class Edition(BaseModel):
@@ -60,7 +55,24 @@ class Edition(BaseModel):
     playlists: dict[str, str] = Field(default_factory=dict, description="listing by round id")
     channel: str | None = Field(default=None, description="one listing with everything")
     title_suffix: str | None = Field(default=None, description="what a recital's title ends with")
-    results: tuple[ResultSource, ...] = Field(min_length=1)
+    composer: str | None = Field(
+        default=None,
+        pattern=r"^[a-z][a-z0-9-]*$",
+        description="slug of the composer that is meant where a programme names none",
+    )
+    programmes: str | None = Field(
+        default=None,
+        min_length=1,
+        description="CSV or JSON file of programmes that override all others, relative to the file",
+    )
+    jury_marks: str | None = Field(
+        default=None,
+        min_length=1,
+        description="CSV file of the jurors' marks, relative to the file",
+    )
+    results: tuple[ResultSource, ...] = Field(
+        min_length=1, description="sources of results; the first that states a thing decides"
+    )
     sample: bool = Field(default=False, description="a made-up world, labelled wherever it shows")
     folder: Path = Field(default=Path(), exclude=True, description="folder of the file itself")
 
@@ -81,15 +93,44 @@ class Edition(BaseModel):
             )
         if not self.playlists and not self.channel:
             raise ValueError("neither playlists nor channel: nowhere to look for recordings")
+        for round_ in self.rounds:
+            admitted, played = round_.competitors, round_.played
+            if admitted is not None and played is not None and played > admitted:
+                raise ValueError(
+                    f"rounds: {round_.id}: {played} played, but only {admitted} were admitted"
+                )
+        self._check_sources()
         return self
 
+    def _check_sources(self) -> None:
+        """Raise `ValueError` where two sources share a name or one names an unknown round."""
+        names = [source.name for source in self.results]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"results: two sources are called {', '.join(twice)}; give each a `name`"
+            )
+        for source in self.results:
+            unknown = sorted(source.named_rounds() - set(self.round_ids))
+            if unknown:
+                raise ValueError(
+                    f"results: {source.name}: {', '.join(unknown)} is no round "
+                    f"(rounds: {', '.join(self.round_ids)})"
+                )
+
     def roster(self) -> tuple[Competitor, ...]:
-        """Read the roster that this edition names.
+        """Read the first roster that this edition names.
 
         Raises:
-            RosterError: the roster cannot be used.
+            RosterError: the edition names none, or it cannot be used.
         """
-        return read_roster(self.folder / self.results[0].path, round_ids=self.round_ids)
+        for source in self.results:
+            if isinstance(source, RosterSource):
+                return read_roster(self.folder / source.path, round_ids=self.round_ids)
+        raise RosterError(
+            f"edition {self.id}: no source `roster` among its results "
+            f"({', '.join(source.name for source in self.results)})"
+        )
 
 
 def read_edition(path: Path) -> Edition:

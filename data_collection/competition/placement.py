@@ -1,6 +1,7 @@
 """Places from stages and prizes.
 
-What belongs here: the arithmetic of places. What does not: reading results (`roster`).
+What belongs here: the arithmetic of places. What does not: reading results (`roster`, `sources`)
+and choosing between sources (`results`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ def placements(competitors: Sequence[Competitor], round_ids: Sequence[str]) -> d
     place.
 
     Args:
-        competitors: the roster.
+        competitors: everybody who took part.
         round_ids: ids of the rounds, in order.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A loopback web server that looks like a channel: a feed, video pages, media with ranges.
+"""A loopback web server that looks like a channel, and like any site: feed, videos, fixed pages.
 
 What belongs here: HTTP, and the ways in which a video can be bad. What does not: which videos there
 are (`world`, or a test). yt-dlp reads it as it reads the web: the feed as RSS with enclosures, the
@@ -12,9 +12,9 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
@@ -53,6 +53,7 @@ class Video:
         has_page: the feed links to a page with JSON-LD instead of enclosing the file.
         fault: how it is bad; None for a good one.
         description: the page's and feed's text.
+        chapters: start, end and title of each, as the page states them.
     """
 
     id: str
@@ -62,6 +63,27 @@ class Video:
     has_page: bool = False
     fault: Fault | None = None
     description: str = ""
+    chapters: tuple[tuple[float, float, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FixedPage:
+    """A page of any site.
+
+    Attributes:
+        content: text (UTF-8) or bytes.
+        content_type: as the site states it.
+        status: of the answer.
+        headers: further ones, such as `retry-after` or `location`; one with an `etag` is answered
+            by 304 where the client has it already.
+        torn: the connection ends before the content does.
+    """
+
+    content: str | bytes
+    content_type: str = "text/html; charset=utf-8"
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    torn: bool = False
 
 
 @dataclass(slots=True)
@@ -72,12 +94,16 @@ class Site:
         url: its address, `http://127.0.0.1:<port>`.
         videos: by id; may be replaced while it runs.
         requests: how often each path was asked for.
+        pages: fixed pages by path, `/robots.txt` too; may be changed while it runs.
+        faults: by path, what is answered instead, one after the other, before the page itself.
     """
 
     url: str
     videos: dict[str, Video]
     requests: Counter[str]
     feed_fault: int | None = None
+    pages: dict[str, FixedPage] = field(default_factory=dict)
+    faults: dict[str, list[FixedPage]] = field(default_factory=dict)
 
     @property
     def feed_url(self) -> str:
@@ -151,13 +177,34 @@ def _app(site: Site, order: Sequence[str], title: str) -> Starlette:
         video = site.videos.get(request.path_params["name"].rsplit(".", 1)[0])
         return PlainTextResponse("not found", status_code=404) if video is None else _media(video)
 
+    def fixed(request: Request) -> Response:
+        count(request)
+        path = request.url.path
+        faults = site.faults.get(path)
+        page = faults.pop(0) if faults else site.pages.get(path)
+        if page is None:
+            return PlainTextResponse("not found", status_code=404)
+        return _fixed_page(page, request)
+
     return Starlette(
         routes=[
             Route("/channel.rss", feed),
             Route("/watch/{id}", page),
             Route("/media/{name}", media),
+            Route("/{path:path}", fixed),
         ]
     )
+
+
+def _fixed_page(page: FixedPage, request: Request) -> Response:
+    etag = page.headers.get("etag")
+    if etag is not None and request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers=dict(page.headers))
+    content = page.content.encode() if isinstance(page.content, str) else page.content
+    headers = {**page.headers, "content-type": page.content_type}
+    if page.torn:
+        headers["content-length"] = str(len(content) + 1000)
+    return Response(content, status_code=page.status, headers=headers)
 
 
 def _media_url(site: Site, video: Video) -> str:
@@ -184,7 +231,7 @@ def _item(site: Site, video: Video) -> str:
 
 
 def _page(site: Site, video: Video) -> str:
-    described = {
+    described: dict[str, object] = {
         "@context": "https://schema.org",
         "@type": "VideoObject",
         "name": video.title,
@@ -194,6 +241,11 @@ def _page(site: Site, video: Video) -> str:
     }
     if video.claimed_duration_s:
         described["duration"] = f"PT{video.claimed_duration_s:.0f}S"
+    if video.chapters:
+        described["hasPart"] = [
+            {"@type": "Clip", "name": name, "startOffset": start, "endOffset": end}
+            for start, end, name in video.chapters
+        ]
     embedded = json.dumps(described, ensure_ascii=False).replace("<", "\\u003c")
     name = escape(video.title)
     return (

@@ -1,0 +1,1 @@
+"""Where results come from: one interface, several sources, each read defensively."""
