@@ -1,8 +1,8 @@
 """A listing of videos, matched to the performers and rounds of an edition.
 
 What belongs here: what several recordings mean together, such as one listed twice, two of one
-performer in one round, or a round that the performer did not reach. What does not: reading a
-title (`titles`) and fetching a listing.
+performer in one round, or a round that the performer did not reach or play. What does not: reading
+a title (`titles`) and fetching a listing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,17 @@ from data_collection.competition.titles import (
     TitleRejection,
 )
 
-UnmatchedReason = Reason | Literal["duplicate_of", "beyond_reached_stage", "conflicting_hints"]
+UnmatchedReason = (
+    Reason
+    | Literal[
+        "duplicate_of",
+        "beyond_reached_stage",
+        "did_not_play",
+        "conflicting_hints",
+        "block_refused",
+        "performer_twice",
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -167,12 +177,23 @@ def _match_one(
     if isinstance(result, TitleRejection):
         candidates = result.candidates or _nearest(entry.title, competitors)
         return _unmatched(entry, result.reason, result.detail, candidates)
-    reached = next(c.reached_stage for c in competitors if c.performer == result.performer)
-    if edition.round_ids.index(result.round_id) > edition.round_ids.index(reached):
-        detail = f"{result.performer} reached {reached}, the recording is of {result.round_id}"
-        candidates = ((result.performer, result.score),)
-        return _unmatched(entry, "beyond_reached_stage", detail, candidates)
+    competitor = next(c for c in competitors if c.performer == result.performer)
+    impossible = _impossible(competitor, result.round_id, edition.round_ids)
+    if impossible is not None:
+        return _unmatched(entry, *impossible, ((result.performer, result.score),))
     return MatchedRecording(entry, result)
+
+
+def _impossible(
+    competitor: Competitor, round_id: str, round_ids: Sequence[str]
+) -> tuple[UnmatchedReason, str] | None:
+    """Say why nobody can have recorded the competitor in a round: never reached, or withdrew."""
+    name, reached = competitor.performer, competitor.reached_stage
+    if round_ids.index(round_id) > round_ids.index(reached):
+        return "beyond_reached_stage", f"{name} reached {reached}, the recording is of {round_id}"
+    if not competitor.performed_in(round_id, round_ids):
+        return "did_not_play", f"{name} was admitted to {round_id} and did not play"
+    return None
 
 
 def _best_of_each(

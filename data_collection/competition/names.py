@@ -26,6 +26,11 @@ def word_set(text: str) -> frozenset[str]:
 UNSPLIT_LETTERS = str.maketrans("łŁøØđĐðÐħĦı", "llooddddhhi") | str.maketrans(
     {"þ": "th", "Þ": "th", "ß": "ss", "ẞ": "ss", "æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe"}
 )
+UMLAUTS = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "ő": "oe", "ű": "ue",
+     "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "Ø": "Oe", "Å": "Aa", "Ő": "Oe", "Ű": "Ue"}
+)  # fmt: skip
+"""Written with two letters where there is no such key."""
 APOSTROPHES = "'’‘ʼʻ`´′＇"
 HYPHENS = "-‐‑‒–—―−－"
 OPENING_BRACKETS = "([{（［【「"
@@ -55,6 +60,12 @@ CONNECTORS = frozenset(
     ]
 )
 
+PARTICLES = word_set(
+    "de di da del della dela la le du van der den von zu st saint mc mac o al el ben"
+)
+GENERATIONS = word_set("jr sr")
+"""What follows a family name and is none."""
+
 COST_PER_EDIT = 10.0
 COST_OF_MISSING_TOKEN = 8.0
 COST_OF_EXTRA_TOKEN = 10.0
@@ -63,6 +74,8 @@ COST_OF_ABBREVIATED_TOKEN = 5.0
 SCORE_OF_INITIALS_ONLY = 60.0
 MOST_EDITS = 2
 MOST_JOINED_TOKENS = 3
+SHORTEST_MISSPELT, LONG, VERY_LONG = 4, 7, 9
+"""Letters from which a token may be misspelt in a sound or a swap, lack a letter, have any slip."""
 
 _APOSTROPHE = re.compile(f"[{APOSTROPHES}]")
 _NAME_PART = re.compile(
@@ -102,6 +115,92 @@ def edits_between(written: str, meant: str, *, most: int) -> int | None:
         return None
     distance = DamerauLevenshtein.distance(written, meant, score_cutoff=most)
     return distance if distance <= most else None
+
+
+_SYLLABLE = (
+    r"(?:zh|ch|sh|kk|tt|pp|ss|jj|[bpmfdtnlgkhjqxrzcswy])?"
+    r"(?:yeo|yae|wae|woo|weo|eui|eo|eu|ae|ia|ie|io|iu|ua|ue|ui|uo|ai|ei|ao|ou|oo|ee|[aeiouy]|y[aeou]|w[aeio])"
+    r"[aou]?(?:ng|n|k|l|m|p|h)?"
+)
+_ONE_SYLLABLE = re.compile(_SYLLABLE)
+_SYLLABLES = re.compile(rf"(?:{_SYLLABLE}){{1,3}}")
+_SAME_SOUND = (
+    ("ks", "x"), ("ph", "f"), ("iy", "i"), ("yi", "i"), ("ij", "i"), ("ii", "i"), ("y", "i"),
+    ("j", "i"), ("ck", "k"), ("c", "k"), ("w", "v"), ("th", "t"), ("dt", "t"),
+)  # fmt: skip
+_FEMININE = re.compile(r"(.+[scz]k)(?:aya|aja|aia|a)")
+_MASCULINE = re.compile(r"(.+[scz]k)(?:iy|ij|ii|yy|yi|i|y)")
+
+
+def spellings_of(name: str) -> tuple[str, ...]:
+    """Give a name, and with `ue` for `ü` and the like where it has such letters."""
+    composed = unicodedata.normalize("NFC", name)
+    spelt_out = composed.translate(UMLAUTS)
+    return (name,) if spelt_out == composed else (name, spelt_out)
+
+
+def is_other_gender(written: str, meant: str, *, family: str) -> bool:
+    """Whether a word is the other gender's form of a name, and so no misspelling of it.
+
+    A family name that only lacks its `a` is still taken for misspelt, as no man is a Kowalsk,
+    unless a man's name is left: Ivanov is not Ivanova.
+    """
+    for one, two in ((written, meant), (meant, written)):
+        she, he = _FEMININE.fullmatch(one), _MASCULINE.fullmatch(two)
+        if she and he and she[1] == he[1]:
+            return True
+    if written[:-1] == meant[:-1]:
+        return {written[-1], meant[-1]} in ({"a", "i"}, {"a", "y"}, {"a", "o"}, {"a", "e"})
+    if written + "a" == meant:
+        return meant != family or meant.endswith(("ova", "eva", "ina", "yna"))
+    return written == meant + "a"
+
+
+def typing_errors(written: str, meant: str, *, family: bool) -> int | None:
+    """Count the edits of a likely misspelling; None where it is likelier another name.
+
+    Most names a letter apart are two people's: Marta and Maria, Jinho and Minho, Zhang and Zheng,
+    Takashi and Takeshi. So a misspelling begins right and is one of these: the same sound in
+    other letters, two letters swapped, a letter doubled; in a long token also one left out or put
+    in, and in a very long one any. Given names of Chinese or Korean syllables are exact but for
+    `ks` and a last `y`, and so is the end of a given name, which tells Gabriel from Gabriele.
+    """
+    if written == meant:
+        return 0
+    if not written or written[0] != meant[0] or min(len(written), len(meant)) < SHORTEST_MISSPELT:
+        return None
+    if not family and _SYLLABLES.fullmatch(meant):
+        same = re.sub("y$", "i", written.replace("ks", "x")) == re.sub(
+            "y$", "i", meant.replace("ks", "x")
+        )
+        return 1 if same else None
+    if not family and (written[-1] == "a") != (meant[-1] == "a"):
+        return None
+    if _sound(written) == _sound(meant):
+        return 1
+    edits = edits_between(written, meant, most=most_edits(meant))
+    if edits is None or (edits == 1 and not _is_slip(written, meant, family=family)):
+        return None
+    return edits
+
+
+def _sound(word: str) -> str:
+    """Write letters that stand for one sound the same; a doubled letter is one."""
+    for letters, sound in _SAME_SOUND:
+        word = word.replace(letters, sound)
+    return "".join(c for at, c in enumerate(word) if at == 0 or word[at - 1] != c)
+
+
+def _is_slip(written: str, meant: str, *, family: bool) -> bool:
+    """Whether one edit is a slip of the finger in a token of this length."""
+    start = next((i for i, (a, b) in enumerate(zip(written, meant, strict=False)) if a != b), None)
+    start = min(len(written), len(meant)) if start is None else start
+    swapped = sorted(written) == sorted(meant)
+    if swapped or len(meant) >= VERY_LONG:
+        return True
+    at_the_end = start >= min(len(written), len(meant)) - (len(written) == len(meant))
+    one_more_or_less = len(written) != len(meant) and len(meant) >= LONG
+    return one_more_or_less and (family or not at_the_end)
 
 
 @dataclass(frozen=True)
@@ -192,7 +291,7 @@ def _units(name: str) -> tuple[_Unit, ...]:
             depth = max(0, depth - 1)
         elif part == ",":
             comma_at = len(parts) if comma_at is None else comma_at
-        else:
+        elif part not in GENERATIONS:
             parts.append((_HYPHEN.sub("", part), depth > 0))
     if comma_at:
         parts = parts[comma_at:] + parts[:comma_at]
@@ -222,8 +321,11 @@ def _orders(name: str) -> tuple[tuple[_Unit, ...], ...]:
 def _step_kind(token: str, unit: _Unit, *, lax: bool) -> tuple[_Kind, int] | None:
     if token == unit.letters:
         return "same", 0
-    most = max(most_edits(unit.letters), int(lax and len(unit.letters) > 1))
-    edits = edits_between(token, unit.letters, most=most)
+    if lax:
+        most = max(most_edits(unit.letters), int(len(unit.letters) > 1))
+        edits = edits_between(token, unit.letters, most=most)
+    else:
+        edits = typing_errors(token, unit.letters, family=unit.family)
     if edits is not None and len(token) > 1:
         return "typo", edits
     if unit.family or token[0] != unit.letters[0]:
@@ -249,7 +351,9 @@ def _steps_at(around: _Surroundings, at: int, order: Sequence[_Unit]) -> Iterato
     for count in range(2, min(MOST_JOINED_TOKENS, len(order)) + 1):
         units = tuple(order[:count])
         in_a_row = all(b.place == a.place + 1 for a, b in pairwise(units))
-        if any(unit.family for unit in units) or not in_a_row:
+        # `DeSantis` joins a particle to the family name, as nothing else is joined to it.
+        joins_family = any(unit.family for unit in units)
+        if (joins_family and any(u.letters not in PARTICLES for u in units[:-1])) or not in_a_row:
             break
         if tokens[at] == "".join(unit.letters for unit in units):
             yield _Step(units, (at,), "same")
@@ -281,14 +385,15 @@ def _score(path: _Path, tokens: Sequence[str]) -> float:
     A surname alone never decides: the family name and another, different token must be there. An
     inexact spelling excuses nothing else: with a typo no token is missing and none is extra.
     """
-    family = next(step for step in path.steps if step.units[0].family)
+    family = next(step for step in path.steps if any(unit.family for unit in step.units))
+    family_name = next(unit.letters for unit in family.units if unit.family)
     others = [step for step in path.steps if step is not family]
     words = [
         step
         for step in others
         if step.kind in ("same", "typo")
         and len(letters := "".join(unit.letters for unit in step.units)) > 1
-        and letters != family.units[0].letters
+        and letters != family_name
     ]
     edits = sum(step.edits for step in path.steps)
     extra_words = sum(len(tokens[at]) > 1 for at in path.extra)
@@ -299,6 +404,17 @@ def _score(path: _Path, tokens: Sequence[str]) -> float:
     missing = sum(
         len(unit.letters) > 1 and not unit.optional and not by_other_name for unit in path.missing
     )
+    # Where names are syllables, `Hyun Jin Choi` is not Hyun Choi, nor `Su Kim` Su Yeon Kim.
+    if any(len(tokens[at]) > 1 and _ONE_SYLLABLE.fullmatch(tokens[at]) for at in path.extra):
+        return 0.0
+    cut = any(
+        len(unit.letters) > 1 and not unit.optional and _ONE_SYLLABLE.fullmatch(unit.letters)
+        for unit in path.missing
+        if unit.letters not in PARTICLES
+    )
+    written = ("".join(tokens[at] for at in step.tokens) for step in words)
+    if cut and not by_other_name and all(_ONE_SYLLABLE.fullmatch(word) for word in written):
+        return 0.0
     if edits > MOST_EDITS or extra_words > 1 or (extra_initials and missing_initials):
         return 0.0
     if not words:
@@ -345,6 +461,8 @@ def _family_is_near(tokens: Sequence[str], name: str, *, lax: bool) -> bool:
     letters = family.letters
     most = max(most_edits(letters), int(lax))
     if any(edits_between(token, letters, most=most) is not None for token in tokens):
+        return True
+    if any(token.endswith(letters) for token in tokens):
         return True
     # A token that starts the family name may be a part of it: `Mc Donald`, `Garcia-Garcia`.
     return any(letters.startswith(token) and len(token) < len(letters) for token in tokens)

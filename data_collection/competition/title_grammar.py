@@ -1,157 +1,41 @@
-"""What a title is made of besides names: its words, the phrases of rounds and the pieces of music.
+"""How a title names a round: `first round`, `II etap`, `3. Runde`, `Semi-Finals`.
 
-What belongs here: the word lists, and finding a round or a piece among tokens. What does not: whose
-title it is and whether it is taken (`titles`), and words of one competition or edition only, which
-come from the edition's file.
+What belongs here: finding a round among a title's words, misspelt or not. What does not: the words
+themselves (`title_words`), the music (`title_pieces`), and which rounds there are: an edition's
+file says what its titles call them.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import takewhile
 
 from data_collection.competition.editions import Round
-from data_collection.competition.names import (
-    APOSTROPHES,
-    CLOSING_BRACKETS,
-    HYPHENS,
-    OPENING_BRACKETS,
-    edits_between,
-    fold,
-    word_set,
+from data_collection.competition.names import edits_between
+from data_collection.competition.title_pieces import GENRES, MUSIC_WORDS, names_a_piece
+from data_collection.competition.title_tokens import Token, tokenise
+from data_collection.competition.title_words import (
+    AMBIGUOUS_ALONE,
+    CARDINALS,
+    COMPETITION_WORDS,
+    COMPOUND_ROUNDS,
+    DECORATION,
+    FRENCH_ORDINALS,
+    GUARD_WORDS,
+    LOOKALIKES,
+    NAMED_ROUNDS,
+    ORDINAL_WORDS,
+    ROUND_NOUNS,
+    SAME_ROUND_WORD,
+    SESSION_WORDS,
 )
-
-ORDINAL_WORDS: Mapping[int, frozenset[str]] = {
-    1: word_set(
-        "first 1st pierwszy pierwsza pierwszego pierwszej premier premiere 1er 1ere erste "
-        "ersten primera primero prima primo"
-    ),
-    2: word_set(
-        "second 2nd drugi druga drugiego drugiej deuxieme 2eme zweite zweiten segunda segundo "
-        "seconda secondo"
-    ),
-    3: word_set(
-        "third 3rd trzeci trzecia trzeciego trzeciej troisieme 3eme dritte dritten tercera terza"
-    ),
-    4: word_set("fourth 4th czwarty czwarta czwartego quatrieme 4eme vierte cuarta quarta"),
-    5: word_set("fifth 5th piaty piata piatego cinquieme 5eme funfte quinta"),
-    6: word_set("sixth 6th szosty szosta"),
-}
-CARDINALS: Mapping[str, str] = {
-    "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6",
-}  # fmt: skip
-"""They count a round only after its noun: `two rounds` is not the second."""
-AMBIGUOUS_ALONE = word_set(
-    "premier premiere prima primo primera primero seconda secondo terza quarta quinta"
-)
-"""Ordinals that without a noun may be a première or a part of a duet, as `1st` may be a place."""
-ROUND_NOUNS = word_set(
-    "round stage etap etapu etapie runda rundzie phase faza fase runde ronda etape etapa epreuve "
-    "prova"
-)
-LOOKALIKES = word_set(
-    "rounds stages phases etapy etapow rundy fazy fases runden rondas etapes etapas firsts seconds "
-    "thirds sound ground found bound hound mound pound wound around rounded rondo ronde state "
-    "stale stake stave staged stager phrase chase face base case ease vase prove proof este "
-    "forth thirst finalist finalists finales"
-)
-"""Words one letter from a round word; plurals too, since `2 rounds` is not the second."""
-COMPOUND_ROUNDS: Mapping[tuple[str, str], str] = {
-    (part, final): whole
-    for whole, parts in (
-        ("semifinal", ("semi", "demi", "pol", "halb")),
-        ("quarterfinal", ("quarter", "cwierc", "viertel")),
-    )
-    for part in parts
-    for final in ("final", "finals", "finale")
-} | {("grand", "final"): "final", ("grand", "finals"): "final"}
-SAME_ROUND_WORD: Mapping[str, str] = (
-    {
-        "finals": "final",
-        "finale": "final",
-        "preliminaries": "preliminary",
-        "prelims": "preliminary",
-        "eliminacje": "preliminary",
-    }
-    | {"".join(parts): whole for parts, whole in COMPOUND_ROUNDS.items()}
-    | {whole + "s": whole for whole in ("semifinal", "quarterfinal")}
-)
-NAMED_ROUNDS = word_set("preliminary quarterfinal semifinal final")
-
-COMPETITION_WORDS = word_set(
-    "international piano pianist pianists competition competitions contest edition konkurs "
-    "konkursu miedzynarodowy pianistyczny edycja concours wettbewerb concorso concurso"
-)
-"""What any competition calls itself. Not `national` or `junior`: those are other competitions."""
-NAME_ENDINGS = word_set("a s owski owska owskiego owskiej owskim")
-"""What is added to a name when a competition is called after it: `Chopina`, `Chopinowski`."""
-FILLERS = word_set("the of in at im de la le from")
-DECORATION = word_set(
-    "hd uhd fhd fullhd hq 4k 8k live full uncut official video performance perform performs "
-    "performed plays playing by recital solo"
-)
-"""Words that say how it was filmed, or that somebody plays: nothing about who or which round."""
-TAG_WORDS = word_set("the classical music classicalmusic pianomusic youtube")
-"""Words that explain a hashtag and nothing else."""
-GUARD_WORDS = word_set(
-    "interview interviews wywiad wywiady rozmowa entretien entrevista intervista portrait "
-    "portraits portret portrety profile backstage kulisy coulisses announcement announcements "
-    "ogloszenie zapowiedz results result wyniki ergebnisse resultats resultados risultati session "
-    "sessions sesja sesje news aktualnosci wiadomosci rehearsal rehearsals proba proby repetition "
-    "masterclass gala galakonzert winners winner prizewinner prizewinners prize prizes nagroda "
-    "nagrody laureat laureaci laureatow laureates laureate laureats highlights highlight skrot "
-    "trailer teaser zwiastun promo konferencja ceremony ceremonia opening inauguracja "
-    "inauguration documentary dokument podcast vlog jury reaction recap compilation livestream "
-    "studio speech award awards lesson lessons lekcja lekcje tutorial workshop excerpt excerpts "
-    "fragment fragmenty analysis review commentary juror jurors jurorzy shorts"
-)
-GUARD_PHRASES = frozenset(
-    tuple(phrase.split())
-    for phrase in (
-        *GUARD_WORDS, "behind the scenes", "za kulisami", "master class", "press conference",
-        "best of", "live stream", "na zywo",
-    )
-)  # fmt: skip
-
-GENRES = word_set(
-    "etude etudes etiuda etiudy study studies prelude preludes preludium preludia nocturne "
-    "nocturnes nokturn nokturny mazurka mazurkas mazurek mazurki waltz waltzes walc walce valse "
-    "polonaise polonaises polonez polonezy ballade ballades ballada ballady scherzo scherzi "
-    "sonata sonatas sonate concerto koncert fantasy fantasie fantaisie fantazja fantasia "
-    "barcarolle barkarola berceuse kolysanka rondo rondos impromptu impromptus variations "
-    "variation wariacje bolero tarantella tarantelle toccata fugue fuga suite partita "
-    "rhapsody rapsodia intermezzo capriccio spianato krakowiak ecossaises bagatelle bagatelles"
-)
-PIECE_WORDS = word_set(
-    "major minor sharp flat dur moll cis dis fis gis ais des es as ges opus posth posthumous "
-    "allegro andante largo presto maestoso vivace adagio lento moderato brillante grande "
-    "funebre marche funeral march finale heroic revolutionary military piano non troppo ma "
-    "con fuoco molto assai fortepianowy"
-)
-COMPOSERS = word_set(
-    "chopin chopina bach mozart beethoven haydn schubert schumann liszt brahms debussy ravel "
-    "rachmaninoff rachmaninov scriabin prokofiev tchaikovsky mendelssohn scarlatti bartok "
-    "szymanowski paderewski stravinsky clementi"
-)
-COMPOSERS_GIVEN_NAMES = word_set(
-    "frederic fryderyk fryderyka frederick franz ludwig van johann sebastian wolfgang amadeus "
-    "robert johannes claude maurice sergei alexander joseph domenico felix"
-)
-CATALOGUES = word_set("op opus no nos nr bwv kv k d hob woo l s book zeszyt")
-PIECE_CONNECTORS = word_set("in and i et & on a sur la de du from by")
 
 SHORTEST_MISSPELT = 4
 SHORTEST_MISSPELT_ALONE = 8
 
-_TOKEN = re.compile(rf"[^\W_](?:[^\W_]|[\u0300-\u036f]|[{APOSTROPHES}](?=[^\W_]))*|[&+]")
-_NOUN_AND_NUMBER = re.compile(r"([^\W\d_]+)(\d+)")
-_BREAK = re.compile(rf"[|:;/\\•·~]|\s[{re.escape(HYPHENS)}]|[{re.escape(HYPHENS)}]+\s")
-_BRACKET = re.compile(rf"[{re.escape(OPENING_BRACKETS + CLOSING_BRACKETS)}]")
-_NUMBER = re.compile(r"\d{1,4}")
 _ORDINAL_NUMBER = re.compile(r"(\d{1,3})(?:st|nd|rd|th|er|e|eme|a|o)?")
 _ROMAN = re.compile(r"(?=[ivx])(x{0,3})(ix|iv|v?i{0,3})")
 _RESOLUTION = re.compile(r"\d{3,4}p(?:\d\d)?|\d\dfps")
@@ -160,23 +44,11 @@ _ORDINAL_OF = {word: number for number, words in ORDINAL_WORDS.items() for word 
 _NOUN = "@"
 _MAY_STAND_ALONE = {w for w in (*_ORDINAL_OF, "finale") if w.isalpha()} - AMBIGUOUS_ALONE
 KNOWN_WORDS = (
-    ROUND_NOUNS | COMPETITION_WORDS | GENRES | PIECE_WORDS | COMPOSERS | CATALOGUES | NAMED_ROUNDS
-    | frozenset(_ORDINAL_OF) | frozenset(CARDINALS) | GUARD_WORDS | LOOKALIKES | DECORATION
+    ROUND_NOUNS | COMPETITION_WORDS | MUSIC_WORDS | NAMED_ROUNDS | frozenset(_ORDINAL_OF)
+    | frozenset(CARDINALS) | GUARD_WORDS | SESSION_WORDS | LOOKALIKES | DECORATION
     | frozenset(SAME_ROUND_WORD)
 )  # fmt: skip
 """Words with a meaning of their own: nobody's middle name and no misspelling of another."""
-
-
-@dataclass(frozen=True)
-class Token:
-    """A folded word; `start` and `end` are where it stands in the title."""
-
-    word: str
-    start: int
-    end: int
-    segment: int
-    after_break: bool
-    tagged: bool = False
 
 
 @dataclass(frozen=True)
@@ -199,25 +71,6 @@ class _RoundWord:
 _Pattern = tuple[str, ...]
 
 
-def tokenise(title: str) -> list[Token]:
-    """Split a title, which is NFC; a segment ends at a bracket, a hashtag or a dash."""
-    tokens: list[Token] = []
-    segment = end = 0
-    for found in _TOKEN.finditer(title):
-        gap = title[end : found.start()]
-        tagged = gap.endswith("#") and found[0][0].isalpha()
-        after_break = tagged or bool(_BREAK.search(gap))
-        segment += after_break or bool(_BRACKET.search(gap))
-        word, start, end = fold(found[0]), found.start(), found.end()
-        glued = _NOUN_AND_NUMBER.fullmatch(word)
-        if glued and glued[1] in ROUND_NOUNS | {"op", "no", "nr"}:
-            middle = start + len(glued[1])
-            tokens.append(Token(glued[1], start, middle, segment, after_break))
-            word, start, after_break = glued[2], middle, False
-        tokens.append(Token(word, start, end, segment, after_break, tagged))
-    return tokens
-
-
 def ordinal(word: str) -> int | None:
     """Read `first`, `1st`, `1` or `I`."""
     if word in _ORDINAL_OF:
@@ -225,7 +78,8 @@ def ordinal(word: str) -> int | None:
     number = _ORDINAL_NUMBER.fullmatch(word)
     if number:
         return int(number[1])
-    roman = _ROMAN.fullmatch(word)
+    # `XIXe Concours` is French.
+    roman = _ROMAN.fullmatch(word.removesuffix("e") if len(word) > 2 else word)
     return 10 * len(roman[1]) + _ROMAN_ONES.index(roman[2]) if roman else None
 
 
@@ -260,14 +114,24 @@ def _misspelt_keys(word: str) -> frozenset[str]:
 
 def _round_words(tokens: Sequence[Token]) -> list[_RoundWord]:
     """Join `semi final` and its like, so that `final` is not found inside; read `round one`."""
+    words = [token.word for token in tokens]
     found: list[_RoundWord] = []
     at = 0
     while at < len(tokens):
         word = tokens[at].word
-        pair = (word, tokens[at + 1].word) if at + 1 < len(tokens) else (word, "")
-        if pair in COMPOUND_ROUNDS:
-            found.append(_RoundWord(COMPOUND_ROUNDS[pair], (at, at + 1)))
-        elif at and tokens[at - 1].word in ROUND_NOUNS:
+        parts = next(
+            (
+                p
+                for p in map(tuple, (words[at : at + 3], words[at : at + 2]))
+                if p in COMPOUND_ROUNDS
+            ),
+            (),
+        )
+        if parts:
+            found.append(_RoundWord(COMPOUND_ROUNDS[parts], tuple(range(at, at + len(parts)))))
+        elif at and word == "tour" and words[at - 1] in FRENCH_ORDINALS:
+            found.append(_RoundWord("round", (at,)))
+        elif at and words[at - 1] in ROUND_NOUNS:
             found.append(_RoundWord(CARDINALS.get(word, word), (at,)))
         else:
             found.append(_RoundWord(word, (at,)))
@@ -307,6 +171,7 @@ class RoundGrammar:
                 exact[stated].add(round_.id)
                 for pattern in same:
                     loose[pattern].add(round_.id)
+        self.numbered = any(key.startswith("#") for pattern in exact for key in pattern)
         # Where an edition has a `first round` and a `first stage`, only the exact words tell.
         own = {pattern: ids for pattern, ids in loose.items() if len(ids) == 1}
         self._patterns = {p: frozenset(ids) for p, ids in (own | exact).items() if p}
@@ -322,7 +187,14 @@ class RoundGrammar:
                 misspelt = _misspellings(span, pattern)
                 if misspelt is not None and positions <= free and _holds_together(span, tokens):
                     found.append(RoundPhrase(round_ids, positions, misspelt))
-        return [p for p in found if not any(p.positions < other.positions for other in found)]
+        longest = [p for p in found if not any(p.positions < o.positions for o in found)]
+        return [p for p in longest if not any(_repeats(p, other) for other in longest)]
+
+
+def _repeats(phrase: RoundPhrase, earlier: RoundPhrase) -> bool:
+    """Whether `round 2nd` only repeats `second round`: the number counts something else."""
+    starts_within = min(earlier.positions) < min(phrase.positions) <= max(earlier.positions)
+    return starts_within and phrase.round_ids == earlier.round_ids
 
 
 def _misspellings(span: Sequence[_RoundWord], pattern: _Pattern) -> int | None:
@@ -341,79 +213,16 @@ def _holds_together(span: Sequence[_RoundWord], tokens: Sequence[Token]) -> bool
     """Whether a phrase is one where it stands, and not words of something else."""
     first = span[0]
     if len(span) > 1:
-        # `Sonata 2 – round 1` is no second round.
-        return not (first.word.isdigit() and tokens[span[1].positions[0]].after_break)
+        # `Sonata 2 – round 1` is no second round, nor is `round (2nd Competition)`.
+        segments = {tokens[at].segment for word in span for at in word.positions}
+        counted = any(ordinal(word.word) is not None for word in span)
+        return not (counted and len(segments) > 1)
     at = first.positions[0]
     segment = [token for token in tokens if token.segment == tokens[at].segment]
     if ordinal(first.word) is not None or first.word == "finale":
         # A movement too is the second or the finale.
-        names_a_piece = catalogued(tokens) or any(token.word in GENRES for token in tokens)
-        return first.word in _MAY_STAND_ALONE and len(segment) == 1 and not names_a_piece
+        alone = len(segment) == 1 and not names_a_piece(tokens)
+        return first.word in _MAY_STAND_ALONE and alone
     # `Final Mazurka` is the last one; `final, Mazurka` is not.
     next_word = [token.word for token in segment if token.start == tokens[at].end + 1]
     return first.word != "final" or GENRES.isdisjoint(next_word)
-
-
-def catalogued(tokens: Sequence[Token]) -> frozenset[int]:
-    """Positions of numbers that count works, as in `Op. 10 No. 12`, and of `Op.` itself."""
-    pairs = [
-        {at, at + 1}
-        for at, token in enumerate(tokens[:-1])
-        if token.word in CATALOGUES and _NUMBER.fullmatch(tokens[at + 1].word)
-    ]
-    return frozenset().union(*pairs)
-
-
-def piece_runs(tokens: Sequence[Token], free: Set[int]) -> list[range]:
-    """Find stretches that are a piece of music: a genre or a work's number, and its details."""
-    numbers = catalogued(tokens)
-    runs: list[list[int]] = []
-    for at in sorted(free):
-        if not _is_piece_word(tokens, at) and at not in numbers:
-            continue
-        # `Haydn: Sonata` is one piece.
-        same = tokens[at].segment == tokens[at - 1].segment or tokens[at - 1].word in COMPOSERS
-        if runs and runs[-1][-1] == at - 1 and same:
-            runs[-1].append(at)
-        else:
-            runs.append([at])
-    trimmed = [_without_connectors(tokens, run) for run in runs]
-    return [
-        range(run[0], run[-1] + 1)
-        for run in trimmed
-        if any(tokens[at].word in GENRES or at in numbers for at in run)
-    ]
-
-
-def _is_piece_word(tokens: Sequence[Token], at: int) -> bool:
-    word = tokens[at].word
-    before = tokens[at - 1].word if at else ""
-    after = tokens[at + 1].word if at + 1 < len(tokens) else ""
-    if word in COMPOSERS | GENRES or word.removesuffix("s") in COMPOSERS:
-        return not _names_a_competition(tokens, at)
-    if word in PIECE_WORDS | PIECE_CONNECTORS:
-        return True
-    if word in COMPOSERS_GIVEN_NAMES:
-        return after in COMPOSERS | COMPOSERS_GIVEN_NAMES
-    if len(word) == 1 and word in "abcdefgh":
-        return before == "in" or after in PIECE_WORDS | COMPOSERS
-    counts = before in GENRES | {"and", "i", "&"} or _NUMBER.fullmatch(before)
-    return bool(re.fullmatch(r"\d{1,2}", word) and (counts or after in GENRES))
-
-
-def _names_a_competition(tokens: Sequence[Token], at: int) -> bool:
-    """Whether a word stands in `Tchaikovsky Piano Competition` or `Concerto Competition`.
-
-    Such a word is no piece, and the competition perhaps another than the edition's.
-    """
-    contest = COMPETITION_WORDS - PIECE_WORDS
-    segment = [token.word for token in tokens[at + 1 :] if token.segment == tokens[at].segment]
-    after = takewhile(COMPETITION_WORDS.__contains__, segment)
-    of_contest = at > 0 and tokens[at - 1].word in contest and tokens[at].word in COMPOSERS
-    return of_contest or not contest.isdisjoint(after)
-
-
-def _without_connectors(tokens: Sequence[Token], run: Sequence[int]) -> list[int]:
-    """Leave out the `in` or `and` that a run starts or ends with."""
-    telling = [at for at in run if tokens[at].word not in PIECE_CONNECTORS]
-    return [at for at in run if telling and telling[0] <= at <= telling[-1]]

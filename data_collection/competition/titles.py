@@ -1,17 +1,24 @@
 """One video title: whose performance of which round it is, or why it is not taken.
 
-What belongs here: the parser and its results. What does not: the words of titles (`title_grammar`),
-how a name is spelt (`names`), and what several recordings mean together (`matching`). A title
+What belongs here: the parser and its results. What does not: how rounds (`title_grammar`), pieces
+(`title_pieces`), the rest of a title (`title_details`) and names (`names`) are written, and what
+several recordings mean together (`matching`). A title
 matches only if every word of it is explained: a wrong match is far worse than an unmatched one.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal
 
+from data_collection.competition.countries import (
+    countries_of,
+    country_names,
+    country_of_code,
+    longest_name,
+)
 from data_collection.competition.editions import Edition, Round
 from data_collection.competition.names import (
     FoundName,
@@ -19,25 +26,49 @@ from data_collection.competition.names import (
     find_name,
     fold,
     is_middle_name,
+    is_other_gender,
     most_edits,
     normalised_name,
+    spellings_of,
 )
 from data_collection.competition.roster import Competitor
+from data_collection.competition.title_details import (
+    AFTER_PIECES,
+    BEFORE_ROUNDS,
+    Finder,
+    Line,
+    halls_of,
+)
 from data_collection.competition.title_grammar import (
+    KNOWN_WORDS,
+    RoundGrammar,
+    is_decoration,
+    ordinal,
+)
+from data_collection.competition.title_pieces import (
+    COMPOSERS,
+    GENRES,
+    catalogued,
+    piece_runs,
+)
+from data_collection.competition.title_tokens import (
+    Token,
+    clean,
+    phrase_positions,
+    tokenise,
+    words_of,
+)
+from data_collection.competition.title_words import (
     COMPETITION_WORDS,
     DECORATION,
     FILLERS,
     GUARD_PHRASES,
-    KNOWN_WORDS,
+    HOST_PHRASES,
     NAME_ENDINGS,
+    NAMESAKES_FIRST_NAMES,
+    PLAYING_WORDS,
+    SESSION_PHRASES,
     TAG_WORDS,
-    RoundGrammar,
-    Token,
-    catalogued,
-    is_decoration,
-    ordinal,
-    piece_runs,
-    tokenise,
 )
 
 THRESHOLD = 80.0
@@ -48,8 +79,12 @@ COST_OF_MISSPELT_WORD = 2.0
 COST_OF_UNEXPLAINED_NAME_TOKEN = 20.0
 MOST_MISSPELT_EDITION_WORDS = 2
 
+PEOPLE_OF_A_SESSION = 3
+"""As many names make a title a session's; two may be a duo, a gift or a comparison."""
+
 Reason = Literal[
     "guard_word",
+    "session",
     "no_performer",
     "several_performers",
     "ambiguous_performer",
@@ -59,6 +94,14 @@ Reason = Literal[
     "unexplained_words",
     "no_round",
 ]
+GENERATIONS = frozenset(("jr", "sr", "junior", "senior", "ii", "iii"))
+FILLERS_OF_A_ROUND = FILLERS | {"w", "during", "podczas", "di", "du", "en"}
+"""Explained beside a round where somebody plays: `Eric Lu in the final` alone is news."""
+MOST_CANDIDATES = 3
+_GUARDS: tuple[tuple[Reason, frozenset[tuple[str, ...]]], ...] = (
+    ("guard_word", GUARD_PHRASES),
+    ("session", SESSION_PHRASES),
+)
 Candidates = tuple[tuple[str, float], ...]
 _Refusal = tuple[Reason, str]
 
@@ -122,21 +165,27 @@ class TitleParser:
         self._grammar = RoundGrammar(rounds)
         self._competitors = tuple(competitors)
         # Somebody else's name is no middle name: `Hyuk Eric Lee` may be a list of two.
-        self._roster_words = {
+        self._roster_words = frozenset(
             word
             for competitor in competitors
-            for spelling in (competitor.performer, *competitor.aliases)
-            for word in fold(spelling).split()
+            for spelling in _spellings(competitor)
+            for word in fold(spelling).replace("-", " ").split()
             if len(word) > 1
-        }
+        )
         self._threshold = threshold
         self._min_margin = min_margin
-        suffix, name = _words(title_suffix or ""), _words(edition_name)
+        self._year = year
+        suffix, name = words_of(title_suffix or ""), words_of(edition_name)
         self._edition_phrases = (suffix, name)
         own = frozenset(suffix + name)
+        self._namesake = own - COMPETITION_WORDS
         forms = {word + ending for word in own if len(word) > 4 for ending in NAME_ENDINGS}
+        forms |= {
+            first for n, firsts in NAMESAKES_FIRST_NAMES.items() if n in own for first in firsts
+        }
         self._edition_words = (own | forms | COMPETITION_WORDS | {str(year or 0)}) - FILLERS
         self._edition_numbers = {ordinal(word) for word in own} - {None, 0}
+        self._halls = halls_of(own, HOST_PHRASES)
 
     @classmethod
     def for_edition(
@@ -173,21 +222,36 @@ class TitleParser:
         """
         if round_hint is not None and round_hint not in self._round_ids:
             raise ValueError(f"round hint {round_hint!r} is no round of the edition")
-        text = unicodedata.normalize("NFC", title)
+        text = clean(title)
         tokens = tokenise(text)
         words = [token.word for token in tokens]
-        shielded = frozenset().union(*(_phrase_positions(words, p) for p in self._edition_phrases))
+        shielded = frozenset().union(*(phrase_positions(words, p) for p in self._edition_phrases))
         performers = self._performers(tokens, shielded)
-        candidates: Candidates = tuple((p.name, p.score) for p in performers[:3])
         named = self._name_positions(performers[0]) if performers else frozenset()
         rest = frozenset(range(len(tokens))) - shielded - named
-        guard = next((p for p in sorted(GUARD_PHRASES) if _phrase_positions(words, p) & rest), None)
-        if guard:
-            return TitleRejection("guard_word", " ".join(guard), candidates)
+        several = self._others(performers)
+        shown = several if several else performers[:MOST_CANDIDATES]
+        candidates: Candidates = tuple((p.name, p.score) for p in shown)
+        guarded = _guarded(words, rest, len(several))
+        if guarded:
+            return TitleRejection(*guarded, candidates)
+        if several:
+            return TitleRejection(
+                "several_performers", ", ".join(p.name for p in several), candidates
+            )
         margin = self._choose(performers)
         if isinstance(margin, tuple):
             return TitleRejection(*margin, candidates)
-        reading = self._read_rest(tokens, rest, performers[0])
+        line = Line(
+            text,
+            tokens,
+            named,
+            self._roster_words,
+            self._year,
+            self._halls,
+            not self._grammar.numbered,
+        )
+        reading = self._read_rest(line, rest, performers[0])
         if isinstance(reading, tuple):
             return TitleRejection(*reading, candidates)
         round_id = reading.round_id or round_hint
@@ -204,21 +268,65 @@ class TitleParser:
         return TitleMatch(performers[0].name, round_id, ", ".join(spans) or None, score, margin)
 
     def _read_rest(
-        self, tokens: Sequence[Token], rest: Set[int], performer: _Performer
+        self, line: Line, rest: frozenset[int], performer: _Performer
     ) -> _Reading | _Refusal:
         """Explain every word that is not the name."""
-        rounds = self._grammar.find(tokens, rest - catalogued(tokens))
+        tokens = line.tokens
+        numbers = catalogued(tokens)
+        rest -= _explained(BEFORE_ROUNDS, line, rest - numbers)
+        rounds = self._grammar.find(tokens, rest - numbers)
         round_ids = sorted({round_id for phrase in rounds for round_id in phrase.round_ids})
         if len(round_ids) > 1:
             return "ambiguous_round", ", ".join(round_ids)
-        rest -= {at for phrase in rounds for at in phrase.positions}
-        pieces = piece_runs(tokens, rest)
+        of_round = frozenset(at for phrase in rounds for at in phrase.positions)
+        rest -= of_round
+        grown = _grown_names(tokens, line.named, of_round)
+        if grown:
+            return "unexplained_words", " ".join(tokens[at].word for at in grown)
+        pieces = piece_runs(
+            tokens, rest, title=line.text, people=self._roster_words, namesake=self._namesake
+        )
         rest -= {at for run in pieces for at in run}
-        left, misspelt = self._unexplained(tokens, rest, performer.name)
+        rest -= _explained(AFTER_PIECES, line, rest)
+        rest -= self._countries(line, rest, performer.name)
+        left, misspelt = self._unexplained(line, rest, of_round, performer.name)
         if left:
             return "unexplained_words", " ".join(tokens[at].word for at in left)
         misspelt += sum(phrase.misspelt for phrase in rounds)
         return _Reading(next(iter(round_ids), None), tuple(pieces), misspelt)
+
+    def _countries(self, line: Line, rest: Set[int], performer: str) -> frozenset[int]:
+        """Positions of the performer's countries, and of others named beside one of them.
+
+        `Poland` beside somebody from Spain is another person's title, and `Chopin Competition
+        Japan` another competition.
+        """
+        country = next(c.country for c in self._competitors if c.performer == performer)
+        own = countries_of(country or "")
+        found = dict(_country_names(line, rest))
+        if own and own.isdisjoint(found.values()):
+            return frozenset()
+        kept = [positions for positions in found if not self._in_a_contest(line.tokens, positions)]
+        literal = {at for at in rest if line.tokens[at].word in words_of(country or "")}
+        return frozenset().union(*kept) | (frozenset() if own else frozenset(literal))
+
+    def _in_a_contest(self, tokens: Sequence[Token], positions: Set[int]) -> bool:
+        """Whether a country names a competition, right before its words or right after them."""
+        first, last = min(positions), max(positions)
+        nouns = COMPETITION_WORDS - {"piano", "pianist", "pianists"}
+        around = self._edition_words | FILLERS
+        # A number begins the edition's own words: `Canada 18th Chopin Competition`.
+        after = takewhile(
+            lambda t: not t.after_break and t.word in around and ordinal(t.word) is None,
+            tokens[last + 1 :],
+        )
+        before: list[Token] = []
+        for at in range(first - 1, -1, -1):
+            if tokens[at + 1].after_break or tokens[at].word not in around:
+                break
+            before.append(tokens[at])
+        segment = tokens[first].segment
+        return any(t.word in nouns and t.segment == segment for t in (*after, *before))
 
     def _performers(self, tokens: Sequence[Token], shielded: Set[int]) -> list[_Performer]:
         """Find everyone whose name is in the title, the best first."""
@@ -226,7 +334,15 @@ class TitleParser:
         words = [" " if at in shielded else token.word for at, token in enumerate(tokens)]
         breaks = {at for at, token in enumerate(tokens) if token.after_break}
         taken = KNOWN_WORDS | self._edition_words | self._roster_words
-        barred = {at for at, w in enumerate(words) if w in taken or not is_middle_name(w)}
+        barred = {
+            at
+            for at, word in enumerate(words)
+            if (len(word) > 1 and word in taken)
+            or not is_middle_name(word)
+            # `Anna Nowak-Kowalska` is not Anna Kowalska.
+            or tokens[at].hyphenated
+            or (at + 1 < len(tokens) and tokens[at + 1].hyphenated)
+        }
         strict = self._search(words, breaks, barred, lax=False)
         if strict and strict[0].found[0].match.edits:
             # A misspelt name may be anybody's whose name is as near, however short it is.
@@ -242,7 +358,7 @@ class TitleParser:
         for competitor in self._competitors:
             found = [
                 name
-                for spelling in (competitor.performer, *competitor.aliases)
+                for spelling in _spellings(competitor)
                 for name in find_name(words, spelling, breaks=breaks, barred=barred, lax=lax)
             ]
             found.sort(key=lambda name: (-name.match.score, -len(name.positions), name.start))
@@ -259,6 +375,24 @@ class TitleParser:
                 taken |= span
         return taken
 
+    def _others(self, performers: Sequence[_Performer]) -> list[_Performer]:
+        """Give everyone named if that is more than one person, each in a place of their own."""
+        if not performers or performers[0].score < self._threshold:
+            return []
+        taken = set(self._name_positions(performers[0]))
+        named = [performers[0]]
+        for other in performers[1:]:
+            own = [
+                frozenset(range(name.start, name.end))
+                for name in other.found
+                if name.match.score >= self._threshold
+            ]
+            apart = next((span for span in own if not span & taken), None)
+            if apart is not None:
+                taken |= apart
+                named.append(other)
+        return named if len(named) > 1 else []
+
     def _choose(self, performers: Sequence[_Performer]) -> _Refusal | float:
         """Say why the best performer is not it, or by how much they are ahead of the next."""
         if not performers:
@@ -267,42 +401,42 @@ class TitleParser:
         if best.score < self._threshold:
             return "low_score", f"{best.name} {best.score:g} < {self._threshold:g}"
         for written, meant in best.found[0].match.matched:
-            if _is_other_gender(written, meant, family=normalised_name(best.name).split()[-1]):
+            if is_other_gender(written, meant, family=normalised_name(best.name).split()[-1]):
                 return "ambiguous_performer", f"{written} may be another person than {meant}"
         taken = self._name_positions(best)
         margin = best.score
         for other in performers[1:]:
             for name in other.found:
-                apart = not taken & frozenset(range(name.start, name.end))
-                if apart and name.match.score >= self._threshold:
-                    return "several_performers", f"{best.name}, {other.name}"
                 mine, theirs = best.found[0].positions, name.positions
                 lead = len(mine - theirs) - len(theirs - mine)
                 rival = name.match.score - COST_OF_UNEXPLAINED_NAME_TOKEN * lead
-                margin = margin if apart else min(margin, best.score - rival)
+                if taken & frozenset(range(name.start, name.end)):
+                    margin = min(margin, best.score - rival)
         if margin < self._min_margin:
             return "ambiguous_performer", f"{best.name} is ahead by {margin:g} only"
         return margin
 
     def _unexplained(
-        self, tokens: Sequence[Token], rest: Set[int], performer: str
+        self, line: Line, rest: Set[int], of_round: Set[int], performer: str
     ) -> tuple[list[int], int]:
         """List the words that nothing explains, and count the misspelt edition words."""
-        countries = {
-            word
-            for competitor in self._competitors
-            if competitor.performer == performer
-            for word in _words(competitor.country or "")
-        }
-        explained = self._edition_words | countries
-        of_tags = explained | DECORATION | TAG_WORDS | set(_words(performer))
+        tokens = line.tokens
+        suffixes = set(words_of(performer)) & GENERATIONS
+        explained = self._edition_words | suffixes
+        of_tags = explained | DECORATION | TAG_WORDS | set(words_of(performer))
+        plays = any(t.word in PLAYING_WORDS | GENRES for t in tokens)
         left: list[int] = []
         misspelt = 0
         for at in sorted(rest):
             word = tokens[at].word
             if word in explained or ordinal(word) in self._edition_numbers or is_decoration(word):
                 continue
-            if tokens[at].tagged and _is_made_of(word, of_tags):
+            if tokens[at].tagged and (_is_made_of(word, of_tags) or word in COMPOSERS):
+                continue
+            near = set(range(at - 2, at + 3))
+            if word == "the" and near & of_round:
+                continue
+            if word in FILLERS_OF_A_ROUND and plays and near & of_round:
                 continue
             if self._is_misspelt_edition_word(word) and misspelt < MOST_MISSPELT_EDITION_WORDS:
                 misspelt += 1
@@ -311,7 +445,7 @@ class TitleParser:
         return left, misspelt
 
     def _is_misspelt_edition_word(self, word: str) -> bool:
-        return word not in KNOWN_WORDS and any(
+        return word not in KNOWN_WORDS | self._roster_words and any(
             edits_between(word, known, most=most_edits(known)) is not None
             for known in self._edition_words
             if known.isalpha()
@@ -323,18 +457,49 @@ class TitleParser:
         return any(tokens[i].word in self._edition_words for i in near)
 
 
-def _words(text: str) -> list[str]:
-    return [token.word for token in tokenise(unicodedata.normalize("NFC", text))]
+def _spellings(competitor: Competitor) -> list[str]:
+    return [s for name in (competitor.performer, *competitor.aliases) for s in spellings_of(name)]
 
 
-def _phrase_positions(words: Sequence[str], phrase: Sequence[str]) -> frozenset[int]:
-    """Positions of every place where a phrase stands as it is."""
-    starts = [
-        at
-        for at in range(len(words) - len(phrase) + 1)
-        if phrase and list(words[at : at + len(phrase)]) == list(phrase)
-    ]
-    return frozenset(at + step for at in starts for step in range(len(phrase)))
+def _guarded(words: Sequence[str], rest: Set[int], people: int) -> _Refusal | None:
+    """Say which word makes a title none of a single recital, or that too many play in it."""
+    for reason, phrases in _GUARDS:
+        guard = next((p for p in sorted(phrases) if phrase_positions(words, p) & rest), None)
+        if guard:
+            return reason, " ".join(guard)
+    return ("session", f"{people} names") if people >= PEOPLE_OF_A_SESSION else None
+
+
+def _explained(finders: Sequence[Finder], line: Line, rest: frozenset[int]) -> frozenset[int]:
+    """Positions that one finder after another explains."""
+    left = rest
+    for find in finders:
+        left -= find(line, left)
+    return rest - left
+
+
+def _country_names(line: Line, rest: Set[int]) -> Iterator[tuple[frozenset[int], str]]:
+    """Find countries, the longest name first, each with its code."""
+    names, taken = country_names(), set[int]()
+    for count in range(longest_name(), 0, -1):
+        for at in range(len(line.tokens) - count + 1):
+            span = frozenset(range(at, at + count))
+            if not span <= rest or span & taken:
+                continue
+            code = names.get(" ".join(line.words[at : at + count]))
+            raw = line.raw(at)
+            if code is None and count == 1 and raw.isupper() and raw.isascii() and len(raw) < 4:
+                code = country_of_code(raw)
+            if code is not None:
+                taken |= span
+                yield span, code
+
+
+def _grown_names(tokens: Sequence[Token], named: Set[int], of_round: Set[int]) -> list[int]:
+    """Positions that a hyphen joins to the name: `Hyun-Woo` is not Hyun, whatever `Woo` is."""
+    joined = {(at - 1, at) for at, token in enumerate(tokens) if token.hyphenated}
+    halves = {half for pair in joined if set(pair) & named for half in pair}
+    return sorted(halves - named - of_round)
 
 
 def _is_made_of(word: str, parts: Collection[str]) -> bool:
@@ -344,13 +509,3 @@ def _is_made_of(word: str, parts: Collection[str]) -> bool:
         for part in parts
         if len(part) > 1 and word.startswith(part)
     )
-
-
-def _is_other_gender(written: str, meant: str, *, family: str) -> bool:
-    """Whether a word is the other gender's form of a name, and so no misspelling of it.
-
-    A family name that only lacks its `a` is still taken for misspelt: no man is a Kowalsk.
-    """
-    if written[:-1] == meant[:-1]:
-        return {written[-1], meant[-1]} in ({"a", "i"}, {"a", "y"}, {"a", "o"}, {"a", "e"})
-    return written == meant + "a" or (written + "a" == meant and meant != family)

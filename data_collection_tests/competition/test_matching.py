@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from data_collection.competition.editions import Edition, ResultSource, Round
+from data_collection.competition.editions import Edition, Round
 from data_collection.competition.matching import ListingEntry, MatchedListing, match_listing
 from data_collection.competition.roster import Competitor
+from data_collection.competition.sources.specs import RosterSource
 
 EDITION = Edition(
     id="made_2031",
@@ -20,7 +21,7 @@ EDITION = Edition(
         Round(id="second", title_words=("second round",)),
     ),
     playlists={"first": "https://example.org/first"},
-    results=(ResultSource(source="roster", path="roster.csv"),),
+    results=(RosterSource(source="roster", path="roster.csv"),),
 )
 ROSTER = (
     Competitor(performer="Anna Żelazna", country="Poland", reached_stage="second"),
@@ -130,6 +131,38 @@ def test_a_round_beyond_the_one_reached_is_not_matched() -> None:
     (row,) = match(entry(1, "Tomas Ortega – second round")).unmatched
     assert row.reason == "beyond_reached_stage"
     assert row.candidates[0][0] == "Tomas (Li) Ortega"
+
+
+def test_a_round_that_was_not_played_is_not_matched() -> None:
+    """Who was admitted and withdrew has no recording of that round: another one is mislabelled."""
+    withdrew = Competitor(
+        performer="Ida Moreau", reached_stage="second", stages_performed=("first",)
+    )
+    result = match_listing(
+        [entry(1, "Ida Moreau – first round"), entry(2, "Ida Moreau – second round")],
+        EDITION,
+        (*ROSTER, withdrew),
+    )
+    assert [row.entry.recording_id for row in result.matched] == ["rec1"]
+    (row,) = result.unmatched
+    assert (row.reason, row.candidates[0][0]) == ("did_not_play", "Ida Moreau")
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "First round – session 2 – Anna Żelazna, Tomas Ortega",
+        "Sesja poranna: Anna Żelazna i inni, first round",
+        "Second round: Anna Żelazna, Tomas Li Ortega, Ida Moreau",
+    ],
+)
+def test_a_session_says_so_and_names_its_people(title: str) -> None:
+    """A part of a day is cut up elsewhere, which needs its reason and everyone it names."""
+    people = (*ROSTER, Competitor(performer="Ida Moreau", reached_stage="second"))
+    (row,) = match_listing([entry(1, title)], EDITION, people).unmatched
+    assert row.reason == "session"
+    named = {c.performer for c in people if c.performer.split()[-1] in title}
+    assert named <= {name for name, _ in row.candidates}
 
 
 def test_an_unknown_hint_is_the_callers_error() -> None:
