@@ -8,6 +8,7 @@ Sensors start stopped: the first collection is a backfill that a person launches
 first tick ignores the keys that exist. Switched on, they carry each new recording on from there.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -53,15 +54,25 @@ def nightly() -> dg.AutomationCondition:  # type: ignore[type-arg]
 def tier_sensors(tier: Tier) -> list[dg.AutomationConditionSensorDefinition]:
     """One sensor a stage that follows by itself."""
     name = "_".join(tier.key_prefix)
+    # The aggregates share one, so that one run makes them in their order.
+    targets = {
+        "segments": ("segments",),
+        "muq_embeddings": ("muq_embeddings",),
+        "metadata": tier.aggregates,
+    }
     return [
         dg.AutomationConditionSensorDefinition(
             name=f"{name}_{stage}_sensor",
-            target=dg.AssetSelection.assets([*tier.key_prefix, stage]),
+            target=_assets(tier, assets),
             default_status=dg.DefaultSensorStatus.STOPPED,
             description=f"Carries new recordings of {tier.label} on to {stage}.",
         )
-        for stage in ("segments", "muq_embeddings", "metadata")
+        for stage, assets in targets.items()
     ]
+
+
+def _assets(tier: Tier, names: Sequence[str]) -> dg.AssetSelection:
+    return dg.AssetSelection.assets(*([*tier.key_prefix, name] for name in names))
 
 
 def tier_jobs(tier: Tier) -> "list[UnresolvedAssetJobDefinition]":
@@ -72,7 +83,7 @@ def tier_jobs(tier: Tier) -> "list[UnresolvedAssetJobDefinition]":
     """
     name = "_".join(tier.key_prefix)
     first = dg.AssetSelection.assets([*tier.key_prefix, "recordings"]).upstream()
-    last = dg.AssetSelection.assets([*tier.key_prefix, "metadata"])
+    last = _assets(tier, tier.aggregates)
     return [
         dg.define_asset_job(
             f"{name}_catalogue",

@@ -60,7 +60,7 @@ class River:
         assert self.materialize("results", "recordings").success
         for stage in STAGES:
             self.materialize(stage, keys=self.keys())
-        assert self.materialize("metadata").success
+        assert self.materialize(*self.tier.aggregates).success
 
     def standings(self) -> dict[str, Standing]:
         """How far each recording has come, by source id."""

@@ -55,9 +55,13 @@ class Ticks:
             keys = self._last.get_requested_partitions(_key(asset))
             if keys:
                 requested[asset] = {str(key) for key in keys}
-        if self._last.get_num_requested(_key("metadata")):
-            requested["metadata"] = {"*"}
+        for asset in ("programmes", "metadata", "preferences"):
+            if self._last.get_num_requested(_key(asset)):
+                requested[asset] = {"*"}
         return requested
+
+
+NIGHTLY = {asset: {"*"} for asset in ("programmes", "metadata", "preferences")}
 
 
 def test_a_new_recording_is_carried_on_stage_by_stage(tmp_path: Path) -> None:
@@ -105,9 +109,9 @@ def test_metadata_follows_once_a_night(tmp_path: Path) -> None:
     ticks = Ticks(tmp_path)
     ticks.tick("2026-11-22 05:58")
     assert ticks.tick("2026-11-22 05:59") == {}
-    assert ticks.tick("2026-11-22 06:01") == {"metadata": {"*"}}
+    assert ticks.tick("2026-11-22 06:01") == NIGHTLY
     assert ticks.tick("2026-11-22 06:02") == {}
-    assert ticks.tick("2026-11-23 06:01") == {"metadata": {"*"}}
+    assert ticks.tick("2026-11-23 06:01") == NIGHTLY
 
 
 def test_sensors_start_stopped(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
+import polars as pl
 
 from data_collection.asset_pages import SHOWN_ROWS, bar_chart, column_schema, markdown_table
 from data_collection.batching import run_per_partition
@@ -26,9 +27,15 @@ from data_collection.recordings.collection import (
 )
 from data_collection.recordings.errors import CatalogueError, RecordingError, SetupError
 from data_collection.recordings.receipts import Receipt, Settled
-from data_collection.recordings.resources import ClipGridResource, FetchResource, StoreResource
+from data_collection.recordings.resources import (
+    ClipGridResource,
+    FetchResource,
+    SoundsResource,
+    StoreResource,
+)
 from data_collection.recordings.rows import write_rows
 from data_collection.recordings.segments import SEGMENT_COLUMNS, SEGMENT_SCHEMA
+from data_collection.recordings.sounds import SOUNDS
 from data_collection.recordings.stages import (
     read_segments,
     settle_audio,
@@ -147,7 +154,8 @@ def _audio(tier: Tier) -> dg.AssetsDefinition:
         kinds={"yt-dlp", "flac"},
         description=(
             f"**{tier.label}: the audio.** Fetches each original, decodes it whole (half a file "
-            "is found out) and stores mono 24 kHz 24-bit FLAC with a receipt beside it."
+            "is found out) and stores mono 24 kHz 24-bit FLAC with a receipt beside it. A part of "
+            "a longer video is cut to the sample from its original, which is stored once."
         ),
         metadata={"path": f"{tier.folder('audio')}/<recording_id>.flac"},
     )
@@ -157,6 +165,7 @@ def _audio(tier: Tier) -> dg.AssetsDefinition:
         opened = store.open()
         catalogue = {row.recording_id: row for row in _catalogue(opened, tier)}
         options = fetcher.options()
+        originals: dict[str, Settled] = {}
 
         def describe(receipt: Receipt) -> dict[str, float | int | str]:
             facts = receipt.facts
@@ -165,13 +174,14 @@ def _audio(tier: Tier) -> dg.AssetsDefinition:
                 "bytes": receipt.outputs[0].size_bytes,
                 "original_bytes": int(facts["original_bytes"] or 0),
                 "original_format": str(facts["original_format"]),
+                **({"cut_from": str(facts["cut_from"])} if "cut_from" in facts else {}),
                 "title": catalogue[receipt.recording_id].title,
             }
 
         def stage(key: str) -> Settled:
             if key not in catalogue:
                 return settle_unknown(opened, tier, key)
-            return settle_audio(opened, tier, catalogue[key], options)
+            return settle_audio(opened, tier, catalogue[key], options, originals)
 
         run_per_partition(context, stage, describe)
 
@@ -189,7 +199,8 @@ def _segments(tier: Tier) -> dg.AssetsDefinition:
         kinds={"polars", "parquet"},
         description=(
             f"**{tier.label}: the clips.** A table per recording: 30 s clips, a tail of 5 s or "
-            "more, silence filtered with a reason. No audio is copied."
+            "more, with loudness, true peak, clipping, bandwidth and noise floor. Applause, speech "
+            "and silence are filtered with a reason, an orchestra is marked. No audio is copied."
         ),
         metadata={
             "dagster/column_schema": dg.TableSchema(
@@ -202,21 +213,40 @@ def _segments(tier: Tier) -> dg.AssetsDefinition:
         },
     )
     def segments(
-        context: dg.AssetExecutionContext, store: StoreResource, clip_grid: ClipGridResource
+        context: dg.AssetExecutionContext,
+        store: StoreResource,
+        clip_grid: ClipGridResource,
+        sounds: SoundsResource,
     ) -> None:
         opened, grid = store.open(), clip_grid.grid()
+        scorer, thresholds = sounds.scorer(), sounds.thresholds()
 
         def describe(receipt: Receipt) -> dict[str, float | int | dg.MetadataValue]:
             table = read_segments(opened, tier, receipt.recording_id)
-            columns = ("segment_index", "start_s", "end_s", "rms_dbfs", "state", "reason")
+            columns = (
+                "segment_index",
+                "start_s",
+                "end_s",
+                "loudness_lufs",
+                "true_peak_dbtp",
+                "source_bandwidth_hz",
+                *SOUNDS,
+                "state",
+                "reason",
+            )
+            rounded = table.select(columns).with_columns(pl.col(pl.Float64).round(2))
             return {
                 "clips": int(receipt.facts["clips"] or 0),
                 "clips_kept": int(receipt.facts["clips_kept"] or 0),
                 "duration_s": round(float(receipt.facts["duration_s"] or 0.0), 3),
-                "rows": markdown_table(columns, table.select(columns).rows()),
+                "rows": markdown_table(columns, rounded.rows()),
             }
 
-        run_per_partition(context, lambda key: settle_segments(opened, tier, key, grid), describe)
+        run_per_partition(
+            context,
+            lambda key: settle_segments(opened, tier, key, grid, scorer, thresholds),
+            describe,
+        )
 
     return segments
 
@@ -226,6 +256,7 @@ def _metadata(tier: Tier) -> dg.AssetsDefinition:
         key=[*tier.key_prefix, "metadata"],
         deps=[
             [*tier.key_prefix, "recordings"],
+            *([*tier.key_prefix, name] for name in tier.label_assets),
             dg.AssetDep(
                 [*tier.key_prefix, "muq_embeddings"], partition_mapping=dg.AllPartitionMapping()
             ),

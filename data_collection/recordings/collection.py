@@ -16,7 +16,7 @@ from data_collection.recordings.receipts import Receipt, read_receipt
 from data_collection.recordings.rows import read_rows
 from data_collection.recordings.stages import read_segments
 from data_collection.recordings.store import Store
-from data_collection.recordings.tier import Recording, SegmentRow, Tier
+from data_collection.recordings.tier import Recording, SegmentLabels, SegmentRow, Tier
 
 STAGES = ("audio", "segments", "muq_embeddings")
 
@@ -86,12 +86,16 @@ def collected_rows(
     Returns:
         The rows, and the standings again: a recording whose table of clips cannot be read is no
         longer done, and keeps no other from its rows.
+
+    Raises:
+        RecordingError: what the rows are labelled with cannot be read.
     """
+    labels = tier.segment_labels(store)
     rows: list[SegmentRow] = []
     checked: list[Standing] = []
     for item in standings:
         try:
-            rows += _rows_of(store, tier, item) if item.state == "done" else []
+            rows += _rows_of(store, tier, item, labels) if item.state == "done" else []
         except RecordingError as error:
             item = replace(
                 item, stage="segments", state="blocked", reason=error.reason, detail=error.detail
@@ -100,7 +104,7 @@ def collected_rows(
     return rows, checked
 
 
-def _rows_of(store: Store, tier: Tier, item: Standing) -> list[SegmentRow]:
+def _rows_of(store: Store, tier: Tier, item: Standing, labels: SegmentLabels) -> list[SegmentRow]:
     audio, _, embeddings = (item.receipts[stage] for stage in STAGES)
     output_of = {output.path.rsplit("/", 1)[1]: output for output in embeddings.outputs}
     frames = json.loads(str(embeddings.facts["frames_by_segment"]))
@@ -110,6 +114,8 @@ def _rows_of(store: Store, tier: Tier, item: Standing) -> list[SegmentRow]:
             {
                 **item.recording.model_dump(),
                 **clip,
+                **labels(item.recording, clip["start_s"], clip["end_s"]),
+                "source_offset_s": item.recording.source_start_s or 0.0,
                 "segment_start": clip["start_s"],
                 "segment_end": clip["end_s"],
                 "embedding_path": output_of[f"{clip['segment_id']}.pt"].path,

@@ -22,6 +22,7 @@ import stamina
 from data_collection.recordings.errors import ItemError
 from data_collection.recordings.fetch_errors import fetch_error, is_transient
 from data_collection.recordings.store import sha256_of_file
+from data_collection.recordings.video_page import VideoPage, page_of
 
 AUDIO_FORMAT = "/".join(
     f"{kind}[format_id!*=?-drc][format_note!*=?DRC][format_note!*=?dubbed]"
@@ -66,6 +67,7 @@ class Fetched:
         extractor: yt-dlp's extractor.
         format: the format's id and codec.
         licence: as the source states it; None where it does not.
+        page: description and chapters, which come with the same request.
     """
 
     path: Path
@@ -75,6 +77,7 @@ class Fetched:
     extractor: str
     format: str
     licence: str | None
+    page: VideoPage
 
 
 def fetch(url: str, folder: Path, options: FetchOptions | None = None) -> Fetched:
@@ -192,6 +195,7 @@ def _checked(url: str, info: Mapping[str, Any] | None) -> Fetched:
         extractor=str(info.get("extractor_key") or info.get("extractor") or "unknown"),
         format=f"{info.get('format_id')} {info.get('acodec') or info.get('ext')}",
         licence=info.get("license"),
+        page=page_of(info),
     )
 
 

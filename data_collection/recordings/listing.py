@@ -1,8 +1,9 @@
 """List what a channel, playlist or feed holds, lazily, by yt-dlp.
 
-What belongs here: walking a listing and giving each video an identity that lasts. What does not:
-choosing among them. `extract_info(process=False)` is the true generator; `extract_flat` walks every
-page first. Entries of a feed have no id of their own: their guid travels inside the URL.
+What belongs here: walking a listing, giving each video an identity that lasts, and asking a video's
+page without fetching it. What does not: choosing among videos, and what a page says (`video_page`).
+`extract_info(process=False)` is the true generator; `extract_flat` walks every page first. Entries
+of a feed have no id of their own: their guid travels inside the URL.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 from data_collection.recordings.errors import CatalogueError, RecordingError
 from data_collection.recordings.fetch import FetchOptions, quiet_options
 from data_collection.recordings.fetch_errors import fetch_error
+from data_collection.recordings.video_page import VideoPage, description_of, one_line, page_of
 
 MAX_DEPTH = 4
 """A channel holds tabs, a tab holds playlists, a playlist holds videos."""
@@ -38,6 +40,7 @@ class ListedVideo:
         source_url: where to fetch it.
         title: as the source writes it.
         duration_s: as the source claims; None where it does not.
+        description: where the listing itself has it whole, as a feed does; None otherwise.
     """
 
     recording_id: str
@@ -45,6 +48,7 @@ class ListedVideo:
     source_url: str
     title: str
     duration_s: float | None
+    description: str | None = None
 
 
 def recording_id_for(*, source_id: str, url: str, is_youtube: bool, id_is_stated: bool) -> str:
@@ -96,6 +100,36 @@ def list_videos(url: str, options: FetchOptions | None = None) -> Iterator[Liste
         ) from error
 
 
+def read_video_page(url: str, options: FetchOptions | None = None) -> VideoPage:
+    """Ask a video's page for its description and chapters; fetches no media.
+
+    Args:
+        url: the video's page, or its media file, which says nothing.
+        options: pace.
+
+    Raises:
+        RecordingError: the page cannot be read, with the class that says who is at fault.
+    """
+    import yt_dlp
+    from yt_dlp.networking.exceptions import RequestError
+
+    options = options or FetchOptions()
+    try:
+        with yt_dlp.YoutubeDL(quiet_options(url, options)) as downloader:
+            info = _first_page(downloader, url, depth=0)
+    except (yt_dlp.utils.YoutubeDLError, RequestError, OSError) as error:
+        raise fetch_error(str(error), what=url, folder="") from error
+    return page_of(info)
+
+
+def _first_page(downloader: Any, url: str, *, depth: int) -> Mapping[str, Any]:
+    """The page itself: redirects are followed, the media behind it is not asked."""
+    info: Mapping[str, Any] | None = downloader.extract_info(url, download=False, process=False)
+    if info is not None and info.get("_type") == "url" and depth < MAX_DEPTH:
+        return _first_page(downloader, info["url"], depth=depth + 1)
+    return info or {}
+
+
 def _walk(
     downloader: Any,
     url: str,
@@ -132,11 +166,6 @@ def _walk(
         yield _video(downloader, {**said, "url": page}, listing=url)
 
 
-def _clean(text: str) -> str:
-    """One line that a file can hold: no line separators, no half of a surrogate pair."""
-    return " ".join(text.encode("utf-8", "replace").decode().split())
-
-
 def _is_listing(entry: Mapping[str, Any]) -> bool:
     return entry.get("_type") == "playlist" or entry.get("ie_key") in (
         "YoutubeTab",
@@ -160,7 +189,7 @@ def _video(downloader: Any, entry: Mapping[str, Any], *, listing: str) -> Listed
     # The generic extractor's id is the address's base name: nobody stated it.
     stated_id = guid or (entry.get("id") if extractor not in (None, "Generic") else None)
     generic_id = downloader.get_info_extractor("Generic")._generic_id(url)
-    source_id = _clean(str(stated_id or entry.get("id") or generic_id))
+    source_id = one_line(str(stated_id or entry.get("id") or generic_id))
     duration = entry.get("duration")
     return ListedVideo(
         recording_id=recording_id_for(
@@ -171,6 +200,8 @@ def _video(downloader: Any, entry: Mapping[str, Any], *, listing: str) -> Listed
         ),
         source_id=source_id,
         source_url=url,
-        title=_clean(str(entry.get("title") or "")),
+        title=one_line(str(entry.get("title") or "")),
         duration_s=float(duration) if duration else None,
+        # YouTube's listings cut descriptions short; a feed has them whole.
+        description=None if extractor == "Youtube" else description_of(entry.get("description")),
     )

@@ -1,14 +1,15 @@
-"""The river's Dagster resources: the data root, the clip grid, the fetcher's manners.
+"""The river's Dagster resources: data root, clip grid, what is heard, the fetcher's manners.
 
 What belongs here: configuration with a description per field. What does not: behaviour, which is in
-`store`, `segments` and `fetch`.
+`store`, `segments`, `sounds` and `fetch`.
 """
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from data_collection.recordings.fetch import FetchOptions
 from data_collection.recordings.segments import ClipGrid
+from data_collection.recordings.sounds import SoundScorer, SoundThresholds
 from data_collection.recordings.store import Store
 
 
@@ -40,6 +41,36 @@ class ClipGridResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def grid(self) -> ClipGrid:
         """The grid as plain data."""
         return ClipGrid(self.clip_s, self.min_tail_s, self.silence_dbfs, self.max_silent_share)
+
+
+class SoundsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """How much of a clip may be something else than music; null never filters."""
+
+    max_applause: float | None = Field(default=0.5, description="largest share of applause")
+    max_speech: float | None = Field(default=0.5, description="largest share of speech")
+    max_silence: float | None = Field(default=0.8, description="largest share of hall and silence")
+    max_orchestra: float | None = Field(
+        default=None, description="largest share of orchestra; by default it is only marked"
+    )
+    max_not_music: float | None = Field(
+        default=0.8, description="largest share of applause, speech and silence together"
+    )
+
+    _scorer: SoundScorer = PrivateAttr(default_factory=SoundScorer)
+
+    def scorer(self) -> SoundScorer:
+        """What hears them; its models are read once, when the first clip comes."""
+        return self._scorer
+
+    def thresholds(self) -> SoundThresholds:
+        """The thresholds as plain data."""
+        return SoundThresholds(
+            applause=self.max_applause,
+            speech=self.max_speech,
+            silence=self.max_silence,
+            orchestra=self.max_orchestra,
+            not_music=self.max_not_music,
+        )
 
 
 class FetchResource(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -1,14 +1,15 @@
 """Cut a stored recording into clips: a table, no audio is copied.
 
-What belongs here: the clip grid and which clips are worth embedding. What does not: reading the
-clips for the model (`embedding`). The grid is part of the result, since the model sees the whole
-clip: it stands in the receipt's fingerprint.
+What belongs here: the clip grid, what is known of each clip, and which are worth embedding. What
+does not: measuring a clip (`quality`, `sounds`) and reading it for the model (`embedding`). The
+grid is part of the result, since the model sees the whole clip: it stands in the receipt's
+fingerprint.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,14 @@ import numpy.typing as npt
 import polars as pl
 
 from data_collection.recordings.decode import SAMPLE_RATE_HZ
+from data_collection.recordings.quality import (
+    QUALITY_COLUMNS,
+    QUALITY_SCHEMA,
+    dbfs,
+    segment_quality,
+    summarise_source_levels,
+)
+from data_collection.recordings.sounds import SOUNDS, SoundScorer, SoundThresholds, filter_reason
 
 SEGMENT_SCHEMA: dict[str, pl.DataType] = {
     "segment_id": pl.String(),
@@ -27,7 +36,9 @@ SEGMENT_SCHEMA: dict[str, pl.DataType] = {
     "frame_count": pl.Int64(),
     "rms_dbfs": pl.Float64(),
     "peak_dbfs": pl.Float64(),
+    **QUALITY_SCHEMA,
     "silent_share": pl.Float64(),
+    **dict.fromkeys(SOUNDS, pl.Float64()),
     "state": pl.String(),
     "reason": pl.String(),
 }
@@ -41,12 +52,16 @@ SEGMENT_COLUMNS = {
     "frame_count": "samples in the stored FLAC (24 kHz)",
     "rms_dbfs": "root mean square level, dB below full scale",
     "peak_dbfs": "sample peak, dB below full scale",
-    "silent_share": "share of 0.4 s windows below the silence threshold",
+    **QUALITY_COLUMNS,
+    "silent_share": "share of 0.4 s windows below the grid's silence level",
+    "applause": "expected share of seconds with applause",
+    "speech": "expected share of seconds in which somebody speaks",
+    "silence": "expected share of seconds with nothing but the hall, however loud it is",
+    "orchestra": "expected share of seconds in which orchestral instruments sound",
     "state": "kept or filtered",
-    "reason": "why it is filtered: silence, tail_too_short",
+    "reason": "why it is filtered: tail_too_short, silence, applause, speech, not_music, orchestra",
 }
 LEVEL_WINDOW_S = 0.4
-FLOOR_DBFS = -120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,29 +92,47 @@ def segment_id(recording_id: str, index: int) -> str:
     return f"{recording_id}_seg{index:04d}"
 
 
-def segment_table(flac: Path, recording_id: str, grid: ClipGrid) -> pl.DataFrame:
+def segment_table(
+    flac: Path,
+    recording_id: str,
+    grid: ClipGrid,
+    *,
+    sounds: SoundScorer,
+    thresholds: SoundThresholds,
+    source_levels: pl.DataFrame,
+    source_offset_s: float = 0.0,
+) -> pl.DataFrame:
     """Cut a stored recording, one clip in memory at a time.
 
     Args:
         flac: mono 24 kHz FLAC.
         recording_id: its id.
         grid: how to cut.
+        sounds: what hears applause, speech, silence and an orchestra.
+        thresholds: how much of each a clip may have.
+        source_levels: of the original's seconds, columns as `SOURCE_LEVELS_SCHEMA`.
+        source_offset_s: where the recording begins in its original, in seconds.
 
     Returns:
         One row a clip, filtered ones with their reason; columns as `SEGMENT_SCHEMA`.
+
+    Raises:
+        SetupError: the models that hear are not there.
     """
     import soundfile
 
     clip_frames = round(grid.clip_s * SAMPLE_RATE_HZ)
-    rows = []
+    rows: list[dict[str, object]] = []
     with soundfile.SoundFile(flac) as file:
         if file.samplerate != SAMPLE_RATE_HZ or file.channels != 1:
             raise ValueError(f"{flac}: expected mono at {SAMPLE_RATE_HZ} Hz")
         for index in range(math.ceil(file.frames / clip_frames)):
             clip = file.read(clip_frames, dtype="float32")
             start_frame = index * clip_frames
+            start_s, end_s = (at / SAMPLE_RATE_HZ for at in (start_frame, start_frame + clip.size))
             silent_share = _silent_share(clip, grid.silence_dbfs)
-            reason = None
+            scores = sounds.score_clip(clip, SAMPLE_RATE_HZ)
+            reason = filter_reason(scores, thresholds)
             if clip.size < grid.min_tail_s * SAMPLE_RATE_HZ:
                 reason = "tail_too_short"
             elif silent_share > grid.max_silent_share:
@@ -109,13 +142,19 @@ def segment_table(flac: Path, recording_id: str, grid: ClipGrid) -> pl.DataFrame
                     "segment_id": segment_id(recording_id, index),
                     "recording_id": recording_id,
                     "segment_index": index,
-                    "start_s": start_frame / SAMPLE_RATE_HZ,
-                    "end_s": (start_frame + clip.size) / SAMPLE_RATE_HZ,
+                    "start_s": start_s,
+                    "end_s": end_s,
                     "start_frame": start_frame,
                     "frame_count": clip.size,
-                    "rms_dbfs": _dbfs(float(np.sqrt(np.mean(np.square(clip, dtype=np.float64))))),
-                    "peak_dbfs": _dbfs(float(np.abs(clip).max())),
+                    "peak_dbfs": dbfs(float(np.abs(clip).max())),
+                    **asdict(segment_quality(clip, SAMPLE_RATE_HZ)),
+                    **asdict(
+                        summarise_source_levels(
+                            source_levels, start_s, end_s, offset_s=source_offset_s
+                        )
+                    ),
                     "silent_share": silent_share,
+                    **{sound: getattr(scores, sound) for sound in SOUNDS},
                     "state": "filtered" if reason else "kept",
                     "reason": reason,
                 }
@@ -128,7 +167,3 @@ def _silent_share(clip: npt.NDArray[np.float32], silence_dbfs: float) -> float:
     usable = clip[: clip.size // window * window].astype(np.float64).reshape(-1, window)
     rms = np.sqrt(np.mean(np.square(usable), axis=1))
     return float(np.mean(rms < 10 ** (silence_dbfs / 20)))
-
-
-def _dbfs(level: float) -> float:
-    return max(FLOOR_DBFS, 20 * math.log10(level)) if level > 0 else FLOOR_DBFS

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel, ConfigDict, Field
 
 from data_collection.recordings.store import Store
+from data_collection.repertoire.pieces import Piece
 
 
 class Recording(BaseModel):
@@ -26,8 +27,14 @@ class Recording(BaseModel):
     duration_s: float | None = Field(
         default=None, description="seconds, as the source claims; null where it does not"
     )
-    piece: str | None = Field(
-        default=None, description="the piece, where a source names it; never the title"
+    cut_from: str | None = Field(
+        default=None, description="id of the longer original that it is a part of; null for a whole"
+    )
+    source_start_s: float | None = Field(
+        default=None, ge=0, description="where the part begins in that original, in seconds"
+    )
+    source_end_s: float | None = Field(
+        default=None, gt=0, description="where it ends there; null for the original's end"
     )
 
 
@@ -38,12 +45,33 @@ class SegmentRow(BaseModel):
 
     segment_id: str = Field(description="`<recording_id>_seg<index:04d>`, name of the `.pt` file")
     recording_id: str = Field(description="the recording it is cut from")
-    piece: str | None = Field(description="the piece, where a source names it; null otherwise")
+    piece: Piece | None = Field(description="what is played for most of it; null where not known")
+    piece_share: float | None = Field(
+        ge=0, le=1, description="share of the segment that the piece covers"
+    )
+    piece_source: str | None = Field(description="override, session, description, chapters, title")
+    piece_because: str | None = Field(description="why there is no piece")
     segment_start: float = Field(ge=0, description="start in the recording, in seconds")
     segment_end: float = Field(gt=0, description="end in the recording, in seconds")
+    source_offset_s: float = Field(
+        ge=0, description="where the recording begins in the source's video, in seconds"
+    )
     rms_dbfs: float = Field(le=3.1, description="level of the segment, dB below full scale")
     peak_dbfs: float = Field(le=0.1, description="sample peak of the segment, dB below full scale")
+    loudness_lufs: float | None = Field(description="integrated, BS.1770-4; null where gated away")
+    true_peak_dbtp: float = Field(description="highest level between samples, dB full scale")
+    noise_floor_dbfs: float = Field(description="level of the quietest twentieth of the segment")
+    bandwidth_hz: float | None = Field(ge=0, description="of the stored clip, at most 12 kHz")
+    clipped_share: float | None = Field(ge=0, le=1, description="of the original's samples")
+    source_bandwidth_hz: float | None = Field(ge=0, description="highest frequency of the original")
+    source_cliff_hz: float | None = Field(
+        ge=0, description="where the original's spectrum breaks off, as a codec makes it; or null"
+    )
     silent_share: float = Field(ge=0, le=1, description="share of silent 0.4 s windows")
+    applause: float = Field(ge=0, le=1, description="expected share of seconds with applause")
+    speech: float = Field(ge=0, le=1, description="expected share of seconds with speech")
+    silence: float = Field(ge=0, le=1, description="expected share of seconds of hall noise only")
+    orchestra: float = Field(ge=0, le=1, description="expected share of seconds with orchestra")
     embedding_path: str = Field(description="relative to the embeddings root")
     embedding_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="hash of the `.pt` file")
     embedding_frames: int = Field(gt=0, description="frames, 25 a second")
@@ -54,6 +82,21 @@ class SegmentRow(BaseModel):
     source_id: str = Field(description="the source's own id")
     source_url: str = Field(description="where it was fetched from")
     licence: str | None = Field(description="as the source states it; null where it does not")
+
+
+SegmentLabels = Callable[[Recording, float, float], Mapping[str, object]]
+"""Fields of a tier's rows that depend on the recording and on the segment's start and end in it, in
+seconds: `(recording, start_s, end_s)`."""
+
+
+def no_labels(store: Store) -> SegmentLabels:
+    """Labels of a tier that has none of its own: the piece is not known."""
+    return lambda recording, start_s, end_s: {
+        "piece": None,
+        "piece_share": None,
+        "piece_source": None,
+        "piece_because": "the tier has no programmes",
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +128,10 @@ class Tier:
         find_recordings: makes the catalogue, given the store, where earlier rows lie; raises
             `CatalogueError` where it cannot.
         plotted_by: row field by which the metadata's plot counts segments.
+        label_assets: names of the tier's own assets that its rows' labels come from.
+        signal_assets: names of further assets that are made with the rows.
+        segment_labels: reads those once and gives what labels a segment; raises `RecordingError`
+            where they are not there.
     """
 
     key_prefix: tuple[str, ...]
@@ -95,6 +142,14 @@ class Tier:
     row_model: type[SegmentRow]
     find_recordings: Callable[[Store], Catalogue]
     plotted_by: str = "recording_id"
+    label_assets: tuple[str, ...] = ()
+    signal_assets: tuple[str, ...] = ()
+    segment_labels: Callable[[Store], SegmentLabels] = no_labels
+
+    @property
+    def aggregates(self) -> tuple[str, ...]:
+        """Names of the unpartitioned assets at the river's end, in order."""
+        return (*self.label_assets, "metadata", *self.signal_assets)
 
     def folder(self, stage: str) -> str:
         """Relative path of a stage's folder, or of a file without its ending."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,10 +17,11 @@ from data_collection.embedding.encoder import Encoder, MuQEncoder, load_muq, rea
 from data_collection.embedding.stage import settle_embeddings
 from data_collection.recordings.receipts import Settled, StageResult, settle
 from data_collection.recordings.segments import ClipGrid
-from data_collection.recordings.stages import settle_segments
+from data_collection.recordings.stages import LEVELS, settle_segments
 from data_collection.recordings.store import Store
 from data_collection.recordings.tier import Tier
 from data_collection.sample.world import CHECKPOINT
+from data_collection_tests.clips import KEEP_ALL, NO_LEVELS, SCORER
 
 ID = "web_made_1"
 GRID = ClipGrid(clip_s=2.0, min_tail_s=1.0)
@@ -47,9 +49,11 @@ class River:
             with self.store.scratch() as folder:
                 flac = folder / f"{ID}.flac"
                 soundfile.write(flac, np.clip(samples, -1, 1), 24_000, subtype="PCM_24")
-                return StageResult(
-                    outputs=(self.store.publish(flac, f"{self.tier.folder('audio')}/{ID}.flac"),)
-                )
+                stored = self.store.publish(flac, f"{self.tier.folder('audio')}/{ID}.flac")
+            buffer = io.BytesIO()
+            NO_LEVELS.write_parquet(buffer)
+            levels = f"{self.tier.folder('audio')}/{ID}{LEVELS}"
+            return StageResult(outputs=(stored, self.store.write_bytes(levels, buffer.getvalue())))
 
         return settle(
             self.store,
@@ -62,7 +66,7 @@ class River:
 
     def segments(self, grid: ClipGrid = GRID) -> Settled:
         """Cut it."""
-        return settle_segments(self.store, self.tier, ID, grid)
+        return settle_segments(self.store, self.tier, ID, grid, SCORER, KEEP_ALL)
 
     def embed(self, checkpoint: Callable[[], Checkpoint] | None = None) -> Settled:
         """Embed it, counting how often a model was asked for."""

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_collection.recordings.segments import SEGMENT_COLUMNS, SEGMENT_SCHEMA, ClipGrid
-from data_collection.recordings.segments import segment_table as cut
+from data_collection_tests.clips import cut
 
 RATE_HZ = 24_000
 CLIP_FRAMES = 720_000

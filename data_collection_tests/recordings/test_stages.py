@@ -10,12 +10,15 @@ import pytest
 import soundfile
 
 from data_collection.recordings.fetch import FetchOptions
+from data_collection.recordings.receipts import Settled
 from data_collection.recordings.segments import ClipGrid
+from data_collection.recordings.sounds import SoundThresholds
 from data_collection.recordings.stages import read_segments, settle_audio, settle_segments
 from data_collection.recordings.store import Store
 from data_collection.recordings.tier import Recording, Tier
 from data_collection.sample.media import Container
 from data_collection.sample.server import Fault, Site, Video
+from data_collection_tests.clips import SCORER
 
 ONCE = FetchOptions(attempts=1, retry_wait_s=0)
 
@@ -37,6 +40,10 @@ def published(
         title="T",
         duration_s=claimed_s,
     )
+
+
+def clips_of(store: Store, tier: Tier, recording_id: str, grid: ClipGrid) -> Settled:
+    return settle_segments(store, tier, recording_id, grid, SCORER, SoundThresholds())
 
 
 def scratch_of(store: Store) -> list[Path]:
@@ -65,7 +72,7 @@ def test_a_good_recording_is_done(
     assert settle_audio(store, tier, recording, ONCE).skipped
     assert loopback.requests.total() == asked
     assert scratch_of(store) == []
-    segments = settle_segments(store, tier, recording.recording_id, ClipGrid())
+    segments = clips_of(store, tier, recording.recording_id, ClipGrid())
     assert (segments.receipt.state, segments.receipt.facts["clips_kept"]) == ("done", 1)
     assert read_segments(store, tier, recording.recording_id)["frame_count"][0] == pytest.approx(
         8 * 24_000, abs=1_200
@@ -143,15 +150,15 @@ def test_another_grid_cuts_anew_and_other_audio_too(
     recording = published(loopback, media_folder / "stage1_sol.flac", "grid")
     settle_audio(store, tier, recording, ONCE)
     name = recording.recording_id
-    assert settle_segments(store, tier, name, ClipGrid()).receipt.facts["clips"] == 1
-    assert settle_segments(store, tier, name, ClipGrid()).skipped
+    assert clips_of(store, tier, name, ClipGrid()).receipt.facts["clips"] == 1
+    assert clips_of(store, tier, name, ClipGrid()).skipped
     finer = ClipGrid(clip_s=2.0, min_tail_s=1.0)
-    assert settle_segments(store, tier, name, finer).receipt.facts["clips"] == 4
+    assert clips_of(store, tier, name, finer).receipt.facts["clips"] == 4
     other = published(loopback, media_folder / "final_okafor.flac", "grid").model_copy(
         update={"source_id": "grid-2"}
     )
     assert not settle_audio(store, tier, other, ONCE).skipped
-    assert not settle_segments(store, tier, name, finer).skipped
+    assert not clips_of(store, tier, name, finer).skipped
 
 
 def test_silence_is_filtered_not_failed(
@@ -164,7 +171,7 @@ def test_silence_is_filtered_not_failed(
     soundfile.write(tmp_path / "silence.flac", np.zeros(24_000 * 6), 24_000)
     recording = published(loopback, tmp_path / "silence.flac", "silent")
     assert settle_audio(store, tier, recording, ONCE).receipt.state == "done"
-    receipt = settle_segments(store, tier, recording.recording_id, ClipGrid()).receipt
+    receipt = clips_of(store, tier, recording.recording_id, ClipGrid()).receipt
     assert (receipt.state, receipt.reason) == ("filtered", "no_usable_clip")
     assert receipt.detail == "all 1 clips are filtered: silence"
 
@@ -174,7 +181,7 @@ def test_segments_wait_for_audio(store: Store, tier: Tier) -> None:
 
     Guards against a traceback where an order of work is missing.
     """
-    settled = settle_segments(store, tier, "web_none", ClipGrid())
+    settled = clips_of(store, tier, "web_none", ClipGrid())
     assert (settled.receipt.state, settled.receipt.reason) == ("blocked", "upstream_not_done")
     assert "t9_made/audio of web_none" in str(settled.receipt.detail)
     assert not settled.stops_batch
