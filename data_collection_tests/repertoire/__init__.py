@@ -1,0 +1,1 @@
+"""Tests of works and of wordings of them."""
