@@ -14,14 +14,25 @@ from data_collection.competition.assets import results_asset
 from data_collection.competition.catalogue import competition_tier
 from data_collection.competition.checks import competition_checks
 from data_collection.competition.editions import Edition, read_edition
+from data_collection.competition.signal_assets import signal_assets
+from data_collection.competition.signal_checks import signal_checks
+from data_collection.competition.sources.pages import Manners
 from data_collection.embedding.assets import muq_embeddings_asset
 from data_collection.embedding.checks import completeness_check
 from data_collection.embedding.resources import MuQResource
 from data_collection.recordings.assets import river_assets
 from data_collection.recordings.checks import schema_check
-from data_collection.recordings.resources import ClipGridResource, FetchResource, StoreResource
+from data_collection.recordings.resources import (
+    ClipGridResource,
+    FetchResource,
+    SoundsResource,
+    StoreResource,
+)
 from data_collection.recordings.tier import Tier
 from data_collection.settings import Settings
+
+SIGNAL = ("programmes", "preferences")
+"""T2's aggregates beside `metadata`; jury marks are a file that a person changes."""
 
 
 def build_defs(
@@ -49,10 +60,16 @@ def build_defs(
     if not isinstance(fetcher, FetchResource):
         raise TypeError("the resource `fetcher` must be a FetchResource")
     competition = competition_tier(edition, fetcher.options())
-    competition_results = results_asset(edition, competition)
-    assets = [competition_results, *build_river(competition, [competition_results.key])]
+    manners = Manners(contact=settings.source_contact)
+    competition_results = results_asset(edition, competition, manners)
+    assets = [
+        competition_results,
+        *build_river(competition, [competition_results.key]),
+        *_following(signal_assets(edition, competition), dict.fromkeys(SIGNAL, nightly())),
+    ]
     checks = [
         *competition_checks(edition, competition),
+        *signal_checks(edition, competition),
         schema_check(competition),
         completeness_check(competition),
     ]
@@ -79,6 +96,7 @@ def build_resources(settings: Settings) -> dict[str, object]:
             retry_wait_s=settings.fetch_retry_wait_s,
         ),
         "clip_grid": ClipGridResource(),
+        "sounds": SoundsResource(),
         "muq": MuQResource(
             checkpoint=settings.muq_checkpoint,
             revision=settings.muq_revision,
@@ -94,9 +112,17 @@ def build_river(tier: Tier, upstream: Sequence[dg.AssetKey]) -> list[dg.AssetsDe
         "muq_embeddings": when_upstream_is_ready(),
         "metadata": nightly(),
     }
+    return _following([*river_assets(tier, list(upstream)), muq_embeddings_asset(tier)], when)
+
+
+def _following(
+    assets: Sequence[dg.AssetsDefinition],
+    when: Mapping[str, dg.AutomationCondition],  # type: ignore[type-arg]
+) -> list[dg.AssetsDefinition]:
+    """Assets with the condition that decides when each follows by itself, by its name."""
     return [
         asset.map_asset_specs(
             lambda spec: spec.replace_attributes(automation_condition=when.get(spec.key.path[-1]))
         )
-        for asset in [*river_assets(tier, list(upstream)), muq_embeddings_asset(tier)]
+        for asset in assets
     ]

@@ -24,9 +24,13 @@ from upath import UPath
 
 from data_collection.competition.editions import EditionError, read_edition
 from data_collection.competition.roster import RosterError
+from data_collection.competition.sources.pages import Manners
+from data_collection.competition.sources.reading import readable
 from data_collection.embedding.checkpoint import find_checkpoint
-from data_collection.recordings.errors import SetupError
+from data_collection.recordings.decode import SAMPLE_RATE_HZ
+from data_collection.recordings.errors import CatalogueError, SetupError
 from data_collection.recordings.listing import ListingError, list_videos
+from data_collection.recordings.sounds import SoundScorer
 from data_collection.recordings.store import Store
 from data_collection.settings import Settings
 
@@ -59,11 +63,12 @@ def run_doctor(*, online: bool, console: Console) -> int:
         _pins,
         _device,
         _checkpoint,
+        _sound_models,
         _dagster_home,
         _anthropic_key,
     ]
     if online:
-        looks += [_listing, _hub]
+        looks += [_listing, _result_sources, _hub]
     findings = [look(settings) for look in looks]
     table = Table(show_header=False, box=None)
     for finding in findings:
@@ -72,7 +77,10 @@ def run_doctor(*, online: bool, console: Console) -> int:
         )
     console.print(table)
     if not online:
-        console.print("Not looked at: YouTube and the hub; `data-collection doctor --online` does.")
+        console.print(
+            "Not looked at: YouTube, the sites of results and the hub; "
+            "`data-collection doctor --online` does."
+        )
     return 1 if any(finding.verdict == "bad" for finding in findings) else 0
 
 
@@ -97,6 +105,8 @@ def _data_root(settings: Settings) -> Finding:
 def _edition(settings: Settings) -> Finding:
     try:
         edition = read_edition(settings.competition_edition)
+        if not any(source.source == "roster" for source in edition.results):
+            return Finding("edition", "good", f"{edition.name}: results from the web only")
         roster = edition.roster()
     except (EditionError, RosterError) as error:
         return Finding("edition", "bad", str(error))
@@ -182,6 +192,16 @@ def _checkpoint(settings: Settings) -> Finding:
     return Finding("MuQ checkpoint", "good", f"{found.folder}, {found.revision}; {licence}")
 
 
+def _sound_models(settings: Settings) -> Finding:
+    import numpy as np
+
+    try:
+        scores = SoundScorer().score_clip(np.zeros(SAMPLE_RATE_HZ, np.float32), SAMPLE_RATE_HZ)
+    except SetupError as error:
+        return Finding("sound models", "bad", error.detail)
+    return Finding("sound models", "good", f"they load; a second of silence: {scores.silence:.2f}")
+
+
 def _dagster_home(settings: Settings) -> Finding:
     home = settings.dagster_home
     if home is None:
@@ -207,6 +227,24 @@ def _listing(settings: Settings) -> Finding:
     if not first:
         return Finding("listing", "bad", f"{url} holds no videos")
     return Finding("listing", "good", f"{url}: {first[0].title!r} and more")
+
+
+def _result_sources(settings: Settings) -> Finding:
+    what = "sites of results"
+    manners = Manners(contact=settings.source_contact)
+    try:
+        edition = read_edition(settings.competition_edition)
+    except EditionError as error:
+        return Finding(what, "bad", str(error))
+    said: list[str] = []
+    verdict: Verdict = "good"
+    for source in edition.results:
+        try:
+            said.append(f"{source.name}: {readable(edition, source, manners)}")
+        except CatalogueError as error:
+            verdict = "bad" if source.required or verdict == "bad" else "note"
+            said.append(f"{source.name}: {error}")
+    return Finding(what, verdict, "\n".join(said))
 
 
 def _hub(settings: Settings) -> Finding:

@@ -33,6 +33,8 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
         f"{PREFIX}/audio",
         f"{PREFIX}/metadata",
         f"{PREFIX}/muq_embeddings",
+        f"{PREFIX}/preferences",
+        f"{PREFIX}/programmes",
         f"{PREFIX}/recordings",
         f"{PREFIX}/results",
         f"{PREFIX}/segments",
@@ -40,9 +42,14 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
     assert sorted(key.to_user_string() for key in graph.asset_check_keys) == [
         f"{PREFIX}/metadata:every_segment_has_its_embedding",
         f"{PREFIX}/metadata:rows_have_the_schema",
+        f"{PREFIX}/preferences:preferences_follow_the_places",
+        f"{PREFIX}/programmes:programmes_are_known",
         f"{PREFIX}/recordings:every_performer_is_found",
+        f"{PREFIX}/results:names_in_one_source",
         f"{PREFIX}/results:prizes_have_no_hole",
         f"{PREFIX}/results:results_add_up",
+        f"{PREFIX}/results:sources_agree",
+        f"{PREFIX}/results:sources_were_read",
     ]
     assert sorted(job.name for job in defs.jobs or ()) == [
         "competition_cache_chopin2021_catalogue",
@@ -68,7 +75,9 @@ def test_lineage_is_the_river(defs: dg.Definitions) -> None:
         "audio": {"recordings"},
         "segments": {"audio"},
         "muq_embeddings": {"audio", "segments"},
-        "metadata": {"recordings", "muq_embeddings"},
+        "programmes": {"recordings", "audio"},
+        "metadata": {"recordings", "programmes", "muq_embeddings"},
+        "preferences": {"results", "recordings", "programmes"},
     }
 
 
@@ -133,7 +142,8 @@ def test_another_edition_is_another_graph(tmp_path: Path) -> None:
         ({"year": "soon"}, "year:"),
         ({"playlists": {"semifinal": FEED}}, "semifinal is no round"),
         ({"channel": None}, "neither playlists nor channel"),
-        ({"results": [{"source": "wikipedia", "path": "x"}]}, "results.0.source"),
+        ({"results": [{"source": "wikipedia", "path": "x"}]}, "results.0.wikipedia.url: Field"),
+        ({"results": [{"source": "hearsay", "path": "x"}]}, "results.0: Input tag 'hearsay'"),
         ({"title_sufix": "misspelt"}, "title_sufix: Extra inputs"),
     ],
 )

@@ -1,261 +1,250 @@
-"""T2's catalogue: the edition's listings, matched to its roster.
+"""T2's catalogue: the edition's listings, matched to the people of its results.
 
-What belongs here: T2's row models and the steps from listings to rows. What does not: the matching
-itself (`matching`, pure) and walking a listing (`recordings.listing`).
+What belongs here: the steps from listings to rows. What does not: walking a listing (`listing`),
+the matching (`matching`, `sessions`, both pure) and the rows' form (`rows`).
 """
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-
-from pydantic import BaseModel, ConfigDict, Field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from data_collection.competition.editions import Edition
-from data_collection.competition.matching import ListingEntry, MatchedListing, match_listing
-from data_collection.competition.placement import placements
+from data_collection.competition.listing import (
+    ListedRow,
+    each_once,
+    list_edition,
+    with_remembered,
+)
+from data_collection.competition.matching import (
+    MatchedListing,
+    UnmatchedRecording,
+    match_listing,
+)
+from data_collection.competition.results import Result
 from data_collection.competition.roster import Competitor
+from data_collection.competition.rows import (
+    CompetitionRecording,
+    CompetitionSegmentRow,
+    ProgrammeItemRow,
+)
+from data_collection.competition.sessions import (
+    SessionPart,
+    cut_session,
+    match_parts,
+    may_be_session,
+    with_page,
+)
+from data_collection.competition.signal import segment_labels
+from data_collection.recordings.errors import RecordingError
 from data_collection.recordings.fetch import FetchOptions
-from data_collection.recordings.listing import ListingError, list_videos
 from data_collection.recordings.rows import read_rows
 from data_collection.recordings.store import Store
-from data_collection.recordings.tier import Catalogue, Recording, SegmentRow, Tier
+from data_collection.recordings.tier import Catalogue, Tier
 
-GONE = re.compile(r"\[(?:private|deleted|unavailable) video\]|", re.IGNORECASE)
-"""What a playlist calls a video that can no longer be seen."""
+CONCERTO = re.compile(r"\b(?:concert[oi]|koncert|konzert)\b", re.IGNORECASE)
+"""A title that names one says that others play too, in a round of recitals as well."""
 
-
-class Result(BaseModel):
-    """A row of `results.jsonl`: how one performer did."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    performer: str = Field(description="name as the competition writes it")
-    country: str | None = Field(description="country or countries; null where not known")
-    reached_stage: str = Field(description="id of the last round reached")
-    prize: int | None = Field(description="prize number; null without a prize")
-    placement: int = Field(ge=1, description="place, 1 the best; equal places are ties")
-    confidence: str | None = Field(description="sourced or recalled; null where not stated")
-    source: str = Field(description="where the result comes from")
-    sample: bool = Field(description="true in a made-up world")
+log = logging.getLogger(__name__)
 
 
-class ListedRow(BaseModel):
-    """A row of `listing.jsonl`: a video that the sources list, or listed once."""
+@dataclass(frozen=True, slots=True)
+class CutSessions:
+    """What the long videos gave.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    recording_id: str = Field(description="ours")
-    source_id: str = Field(description="the source's own id")
-    source_url: str = Field(description="where it is fetched from")
-    title: str = Field(description="as the source wrote it last")
-    duration_s: float | None = Field(description="seconds, as the source claims")
-    round_hint: str | None = Field(description="id of the round whose playlist lists it")
-    listed: bool = Field(description="false once no source lists it")
-
-
-class CompetitionRecording(Recording):
-    """A row of T2's `recordings.jsonl`."""
-
-    performer: str = Field(description="name as the competition writes it")
-    country: str | None = Field(default=None, description="country or countries")
-    round: str = Field(description="id of the round")
-    placement: int = Field(ge=1, description="the performer's place; equal places are ties")
-    solo: bool = Field(description="false where others play too, as in a concerto")
-    match_score: float = Field(ge=0, le=100, description="how well the title names the performer")
-    match_margin: float = Field(description="distance to the next best performer's score")
-    listed: bool = Field(default=True, description="false once the source no longer lists it")
-    edition: str = Field(description="id of the competition's edition")
-    sample: bool = Field(default=False, description="true in a made-up world")
-
-
-class CompetitionSegmentRow(SegmentRow):
-    """A row of T2's `metadata.jsonl`."""
-
-    performer: str = Field(description="name as the competition writes it")
-    country: str | None = Field(description="country or countries")
-    round: str = Field(description="id of the round")
-    placement: int = Field(ge=1, description="the performer's place, 1 the best; ties are equal")
-    solo: bool = Field(description="false where others play too; not compared with solo rounds")
-    edition: str = Field(description="id of the competition's edition")
-    sample: bool = Field(description="true in a made-up world")
-
-
-def results(edition: Edition) -> list[Result]:
-    """Places of everybody, in the roster's order.
-
-    Raises:
-        RosterError: the roster cannot be used.
+    Attributes:
+        parts: by recording id.
+        matched: the parts that are used, and those that are not.
+        outcome: by the video's id, what became of it in words.
+        listing: the rows of the listing, with the pages that were read for it.
+        unread: videos whose page could not be read this time.
     """
-    roster = edition.roster()
-    place = placements(roster, edition.round_ids)
-    return [
-        Result(
-            performer=competitor.performer,
-            country=competitor.country,
-            reached_stage=competitor.reached_stage,
-            prize=competitor.prize,
-            placement=place[competitor.performer],
-            confidence=competitor.confidence,
-            source=f"roster:{edition.results[0].path}",
-            sample=edition.sample,
+
+    parts: dict[str, SessionPart]
+    matched: MatchedListing
+    outcome: dict[str, str]
+    listing: list[ListedRow]
+    unread: int
+
+
+def competitors_of(results: Sequence[Result]) -> tuple[Competitor, ...]:
+    """The people of the results, with every spelling that a source has for them."""
+    return tuple(
+        Competitor(
+            performer=result.performer,
+            country=result.country,
+            reached_stage=result.reached_stage,
+            prize=result.prize,
+            stages_performed=result.stages_performed,
+            aliases=result.aliases,
+            confidence=result.confidence,
         )
-        for competitor in roster
-    ]
+        for result in results
+    )
 
 
-def list_edition(edition: Edition, options: FetchOptions) -> list[ListingEntry]:
-    """List all the edition's playlists and its channel; a playlist gives its round as a hint.
+def missing_rounds(
+    edition: Edition, competitors: Sequence[Competitor], matched: MatchedListing
+) -> set[str]:
+    """Ids of rounds in which somebody played who has no recording of it."""
+    found = {(m.match.performer, m.match.round_id) for m in matched.matched}
+    return {
+        round_id
+        for competitor in competitors
+        for round_id in edition.round_ids
+        if competitor.performed_in(round_id, edition.round_ids)
+        and (competitor.performer, round_id) not in found
+    }
 
-    Raises:
-        ListingError: one of them cannot be read, or is empty. Nothing may be concluded then.
+
+def cut_sessions(
+    edition: Edition,
+    competitors: Sequence[Competitor],
+    listing: Sequence[ListedRow],
+    matched: MatchedListing,
+    options: FetchOptions,
+) -> CutSessions:
+    """Look for missing performances in videos of several pianists.
+
+    A video's description is asked for only while somebody is missing, once, and politely. What
+    cannot be read now is read the next time.
     """
-    listings: list[tuple[str, str | None]] = [
-        (url, round_id) for round_id, url in edition.playlists.items()
-    ]
-    if edition.channel:
-        listings.append((edition.channel, None))
-    entries: list[ListingEntry] = []
-    for url, hint in listings:
-        found = [
-            ListingEntry(
-                recording_id=video.recording_id,
-                source_id=video.source_id,
-                source_url=video.source_url,
-                title=video.title,
-                duration_s=video.duration_s,
-                round_hint=hint,
-            )
-            for video in list_videos(url, options)
-        ]
-        if not found:
-            raise ListingError(f"listing {url} holds no videos; is the address right?")
-        entries += found
-    return entries
-
-
-def with_remembered(
-    edition: Edition, listed: Sequence[ListingEntry], remembered: Iterable[ListedRow]
-) -> list[ListingEntry]:
-    """Add what was listed once and is no more: nothing is forgotten, and all is matched anew.
-
-    A video that went private or was deleted may stay in a playlist under a title that says only
-    that; its earlier title is kept.
-
-    Args:
-        edition: whose rounds a remembered hint must still be one of.
-        listed: what the sources list now.
-        remembered: what they have ever listed.
-    """
-    there = {entry.recording_id: entry for entry in listed if not GONE.fullmatch(entry.title)}
-    once = [row for row in remembered if row.recording_id not in there]
-    known = {row.recording_id for row in once}
-    never_seen = [
-        entry
-        for entry in listed
-        if entry.recording_id not in there and entry.recording_id not in known
-    ]
-    return [
-        *(entry for entry in listed if entry.recording_id in there),
-        *never_seen,
-        *(
-            ListingEntry(
-                recording_id=row.recording_id,
-                source_id=row.source_id,
-                source_url=row.source_url,
-                title=row.title,
-                duration_s=row.duration_s,
-                round_hint=row.round_hint if row.round_hint in edition.round_ids else None,
-                listed=False,
-            )
-            for row in once
-        ),
-    ]
+    rows = {row.recording_id: row for row in listing}
+    missing = missing_rounds(edition, competitors, matched)
+    parts: dict[str, SessionPart] = {}
+    refused: list[UnmatchedRecording] = []
+    outcome: dict[str, str] = {}
+    unread, may_ask = 0, True
+    for video in matched.unmatched:
+        row = rows[video.recording_id]
+        is_of_interest = row.round_hint is None or row.round_hint in missing
+        if not (missing and is_of_interest and may_be_session(video, row.duration_s)):
+            continue
+        has_text = row.page is not None and row.page.description is not None
+        if not has_text and row.page_read_at is None and row.listed:
+            try:
+                if may_ask:
+                    row = rows[row.recording_id] = with_page(row, options)
+                unread += not may_ask
+            except RecordingError as error:
+                log.warning(f"the page of {row.recording_id} was not read: {error}")
+                outcome[row.recording_id] = f"its page could not be read: {error}"
+                unread += 1
+                may_ask = not error.stops_batch
+                continue
+        cut = cut_session(row, edition, competitors)
+        outcome[row.recording_id] = cut.because
+        parts |= {part.entry.recording_id: part for part in cut.parts}
+        refused += cut.refused
+    part_matches = match_parts([*parts.values()], matched, edition, competitors)
+    return CutSessions(
+        parts=parts,
+        matched=MatchedListing(part_matches.matched, (*part_matches.unmatched, *refused)),
+        outcome=outcome,
+        listing=[rows[row.recording_id] for row in listing],
+        unread=unread,
+    )
 
 
 def catalogue_rows(
-    edition: Edition, roster: Sequence[Competitor], matched: MatchedListing
+    edition: Edition,
+    results: Sequence[Result],
+    matched: MatchedListing,
+    parts: dict[str, SessionPart],
+    titles: dict[str, str],
 ) -> list[CompetitionRecording]:
     """Rows of `recordings.jsonl` for what matched, with places."""
-    place = placements(roster, edition.round_ids)
-    country = {competitor.performer: competitor.country for competitor in roster}
+    result_of = {result.performer: result for result in results}
     solo = {round_.id: round_.solo for round_ in edition.rounds}
-    return [
-        CompetitionRecording(
-            recording_id=entry.recording_id,
-            source_id=entry.source_id,
-            source_url=entry.source_url,
-            title=entry.title,
-            duration_s=entry.duration_s,
-            piece=match.piece,
-            performer=match.performer,
-            country=country[match.performer],
-            round=match.round_id,
-            placement=place[match.performer],
-            solo=solo[match.round_id],
-            match_score=match.score,
-            match_margin=match.margin,
-            listed=entry.listed,
-            edition=edition.id,
-            sample=edition.sample,
+    rows = []
+    for entry, match in matched.matched:
+        result = result_of[match.performer]
+        part = parts.get(entry.recording_id)
+        rows.append(
+            CompetitionRecording(
+                recording_id=entry.recording_id,
+                source_id=entry.source_id,
+                source_url=entry.source_url,
+                title=titles[part.cut_from] if part else entry.title,
+                duration_s=entry.duration_s,
+                cut_from=part.cut_from if part else None,
+                source_start_s=part.start_s if part else None,
+                source_end_s=part.end_s if part else None,
+                performer=match.performer,
+                country=result.country,
+                round=match.round_id,
+                placement=result.placement,
+                solo=solo[match.round_id] and not CONCERTO.search(match.piece or ""),
+                title_piece=match.piece,
+                block=tuple(ProgrammeItemRow.of(item) for item in part.items) if part else (),
+                match_score=match.score,
+                match_margin=match.margin,
+                listed=entry.listed,
+                edition=edition.id,
+                sample=edition.sample,
+            )
         )
-        for entry, match in matched.matched
-    ]
+    return rows
 
 
 def find_recordings(
-    store: Store, listing_path: str, edition: Edition, options: FetchOptions
+    store: Store, prefix: str, edition: Edition, options: FetchOptions
 ) -> Catalogue:
-    """List, match and place: the whole of T2's catalogue.
+    """List, match, look into sessions and place: the whole of T2's catalogue.
 
     Args:
-        store: where it is remembered what was listed before.
-        listing_path: relative path of that file.
+        store: where the results lie, and what was listed before.
+        prefix: the tier's folder.
         edition: the edition.
         options: how politely to list.
 
     Raises:
         ListingError: a listing cannot be read.
-        RosterError: the roster cannot be used.
-        SetupError: the remembered listing cannot be read.
+        SetupError: the results have not been made, or what was listed before cannot be read.
     """
-    roster = edition.roster()
+    results = read_rows(store, f"{prefix}/results.jsonl", Result)
+    competitors = competitors_of(results)
+    path = f"{prefix}/listing.jsonl"
+    earlier = read_rows(store, path, ListedRow) if store.path(path).exists() else []
     listed = list_edition(edition, options)
-    earlier = read_rows(store, listing_path, ListedRow) if store.path(listing_path).exists() else []
-    entries = with_remembered(edition, listed, earlier)
-    matched = match_listing(entries, edition, roster)
-    rows = catalogue_rows(edition, roster, matched)
+    rows = with_remembered(edition, listed, earlier)
+    matched = match_listing([row.entry() for row in rows], edition, competitors)
+    sessions = cut_sessions(edition, competitors, each_once(rows), matched, options)
+    together = MatchedListing((*matched.matched, *sessions.matched.matched), ())
+    titles = {row.recording_id: row.title for row in rows}
+    recordings = catalogue_rows(edition, results, together, sessions.parts, titles)
+    unmatched = [
+        *(_with_outcome(row, sessions.outcome) for row in matched.unmatched),
+        *sessions.matched.unmatched,
+    ]
     return Catalogue(
-        recordings=rows,
+        recordings=recordings,
         files={
-            "unmatched": [row.as_dict() for row in matched.unmatched],
-            "listing": [asdict(entry) for entry in _once(entries)],
+            "unmatched": [row.as_dict() for row in unmatched],
+            "listing": [row.model_dump(mode="json") for row in sessions.listing],
         },
         facts={
             "videos_listed": len(listed),
             "videos_unmatched": len(matched.unmatched),
-            "performers": len({row.performer for row in rows}),
-            "no_longer_listed": sum(not row.listed for row in rows),
+            "performers": len({row.performer for row in recordings}),
+            "cut_from_sessions": sum(row.cut_from is not None for row in recordings),
+            "sessions_not_read": sessions.unread,
+            "no_longer_listed": sum(not row.listed for row in recordings),
         },
     )
 
 
-def _once(entries: Iterable[ListingEntry]) -> list[ListingEntry]:
-    """Each recording once, with the hint of a playlist where one of its entries has it."""
-    kept: dict[str, ListingEntry] = {}
-    for entry in entries:
-        first = kept.setdefault(entry.recording_id, entry)
-        if first.round_hint is None and entry.round_hint is not None:
-            kept[entry.recording_id] = entry
-    return list(kept.values())
+def _with_outcome(row: UnmatchedRecording, outcome: dict[str, str]) -> UnmatchedRecording:
+    said = outcome.get(row.recording_id)
+    return replace(row, detail=f"{row.detail}; {said}" if row.detail else said) if said else row
 
 
 def competition_tier(edition: Edition, options: FetchOptions) -> Tier:
     """T2 as the river sees it."""
     prefix = ("competition_cache", edition.id)
-    listing_path = "/".join((*prefix, "listing.jsonl"))
-
+    marks = ("jury_marks",) if edition.jury_marks else ()
     return Tier(
         key_prefix=prefix,
         group="competition",
@@ -263,6 +252,11 @@ def competition_tier(edition: Edition, options: FetchOptions) -> Tier:
         partitions_name=f"competition_{edition.id}",
         recording_model=CompetitionRecording,
         row_model=CompetitionSegmentRow,
-        find_recordings=lambda store: find_recordings(store, listing_path, edition, options),
+        find_recordings=lambda store: find_recordings(store, "/".join(prefix), edition, options),
         plotted_by="performer",
+        label_assets=("programmes", *marks),
+        signal_assets=("preferences",),
+        segment_labels=lambda store: segment_labels(
+            store, prefix="/".join(prefix), marks=bool(marks)
+        ),
     )

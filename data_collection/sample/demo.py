@@ -17,6 +17,7 @@ from rich.console import Console
 from data_collection.collect import Collected, collect, print_report
 from data_collection.competition.catalogue import competition_tier
 from data_collection.competition.editions import read_edition
+from data_collection.competition.rows import CompetitionRecording
 from data_collection.headless import running_dagster
 from data_collection.recordings.fetch import FetchOptions
 from data_collection.recordings.store import Store
@@ -24,8 +25,9 @@ from data_collection.sample.server import serve
 from data_collection.sample.world import (
     CHANNEL_TITLE,
     CHECKPOINT,
-    DEAD_ON_PURPOSE,
-    good_recitals,
+    DEAD_RECORDING,
+    good_recordings,
+    sample_pages,
     sample_videos,
     write_edition,
 )
@@ -52,6 +54,7 @@ def run_demo(folder: Path, *, ui: bool, console: Console, port: int | None = Non
     console.print("      encoding the recordings as flac, m4a, webm and mp3")
     videos = sample_videos(folder / "world" / "media")
     with serve(videos, title=CHANNEL_TITLE) as site:
+        site.pages.update(sample_pages())
         edition_path = write_edition(folder / "world", site.feed_url)
         edition = read_edition(edition_path)
         store = Store.at(str(folder / "data"))
@@ -86,14 +89,18 @@ def run_demo(folder: Path, *, ui: bool, console: Console, port: int | None = Non
 
 def _problems(collected: Collected) -> list[str]:
     """What differs from what the sample world must give."""
-    state = {item.recording.source_id: item.state for item in collected.standings}
-    expected = {**dict.fromkeys(good_recitals(), "done"), DEAD_ON_PURPOSE: "failed"}
+    state = {
+        (item.recording.performer, item.recording.round): item.state
+        for item in collected.standings
+        if isinstance(item.recording, CompetitionRecording)
+    }
+    expected = {**dict.fromkeys(good_recordings(), "done"), DEAD_RECORDING: "failed"}
     problems = [
-        f"{source_id} is {state.get(source_id, 'not in the catalogue')}, expected {wanted}"
-        for source_id, wanted in expected.items()
-        if state.get(source_id) != wanted
+        f"{' '.join(key)} is {state.get(key, 'not in the catalogue')}, expected {wanted}"
+        for key, wanted in expected.items()
+        if state.get(key) != wanted
     ]
-    problems += [f"{source_id} should not have matched" for source_id in state.keys() - expected]
+    problems += [f"{' '.join(key)} should not have matched" for key in state.keys() - expected]
     problems += [
         f"check {check.asset}:{check.name}: {check.status} {check.description or ''}"
         for check in collected.failed_checks

@@ -6,6 +6,7 @@ carries the encoders. What does not: rendering the audio in the first place (`re
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -62,6 +63,32 @@ def encode(source: Path, target: Path, container: Container) -> Path:
         for resampled in resampler.resample(None):
             writing.mux(stream.encode(resampled))
         writing.mux(stream.encode(None))
+    unfinished.replace(target)
+    return target
+
+
+def join(sources: Sequence[Path], target: Path, *, starts_s: Sequence[float]) -> Path:
+    """Put recordings of one sampling rate into one FLAC file, silence between them.
+
+    Args:
+        sources: audio files that soundfile reads.
+        target: the FLAC file to write; an existing one is left as it is.
+        starts_s: where each begins, in seconds.
+    """
+    import numpy as np
+    import soundfile
+
+    if target.exists():
+        return target
+    parts = [soundfile.read(source, dtype="float32", always_2d=True) for source in sources]
+    rate_hz = parts[0][1]
+    at = [round(start_s * rate_hz) for start_s in starts_s]
+    whole = np.zeros((at[-1] + len(parts[-1][0]), parts[0][0].shape[1]), np.float32)
+    for first, (samples, _) in zip(at, parts, strict=True):
+        whole[first : first + len(samples)] = samples
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_suffix(".part.flac")
+    soundfile.write(unfinished, whole, rate_hz, subtype="PCM_16", format="FLAC")
     unfinished.replace(target)
     return target
 
