@@ -101,11 +101,11 @@ def collect(dagster: RunningDagster, tier: Tier, store: Store, console: Console)
             title=f"{tier.label}: all recordings",
             progress=lambda line: console.print(f"      {line}", highlight=False),
         )
-    console.print("[bold]3/3[/] metadata and checks")
+    console.print(f"[bold]3/3[/] {', '.join(tier.aggregates)} and checks")
     _must_succeed(dagster, f"{job}_metadata")
     checks = [
         result
-        for stage in ("results", "recordings", "metadata")
+        for stage in ("results", "recordings", *tier.aggregates)
         for result in dagster.checks([*tier.key_prefix, stage])
     ]
     return Collected(standings(store, tier), checks)

@@ -399,13 +399,10 @@ class _Resolver:
             for n, w in self.mention.names
             if self._is_strong(n, w) and not all(word in TEMPOS for word in n)
         }
-        if strong and (
-            default is None or default not in {w.composer for _, w in self.mention.names}
-        ):
-            alone = len(strong) == 1 and not self.mention.unexplained
-            if alone and (default is None or not self.mention.references):
-                return strong.pop()
-            return default
+        theirs = default is None or default not in {w.composer for _, w in self.mention.names}
+        alone = len(strong) == 1 and not self.mention.unexplained
+        if theirs and alone and (default is None or not self.mention.references):
+            return strong.pop()
         return default
 
     def _composer_of_transcription(self, named: Sequence[str]) -> str:
@@ -523,6 +520,7 @@ class _Resolver:
     def _unlisted(self, key: str) -> Piece:
         """A work that the tables lack, taken at its number unless the table lacks nothing."""
         composer = self.composer or ""
+        self._refuse_namesake()
         if self.books.is_complete(composer, self.genres):
             raise _RefusalError(
                 "contradiction", f"{composer} has no such work: {readable_key(key)}"
@@ -533,6 +531,16 @@ class _Resolver:
                 "contradiction", f"{strangers[0].title} is not {readable_key(key)}", strangers
             )
         return Piece(composer=composer, work=key, title=_tidy(self.mention.wording) or key)
+
+    def _refuse_namesake(self) -> None:
+        """Refuse `Jane Weber – Ballade, Op. 52` where Chopin is meant: she only has a name like it.
+
+        Another composer than the expected one is believed where the work is known to be theirs.
+        """
+        if self.default not in (None, self.composer):
+            raise _RefusalError(
+                "unclear", f"no such work of {self.composer} is known, and {self.default} is meant"
+            )
 
     def _genre_fits(self, work: Work) -> bool:
         if not self.genres or not work.genres:
@@ -712,6 +720,7 @@ class _Resolver:
     def _slug(self, number: int | None) -> Piece:
         """Name a work that is in no table by what the wording says of it."""
         mention = self.mention
+        self._refuse_namesake()
         if not mention.composers:
             raise _RefusalError("unclear", "a work that is not known, by nobody who is named")
         told = [str(t).lower().replace(" ", "-") for t in mention.tonalities[:1]]

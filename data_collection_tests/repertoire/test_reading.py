@@ -182,6 +182,15 @@ def test_lines_that_name_several(text: str, expected: list[str]) -> None:
     assert [piece.work for piece in read_pieces(text, default_composer="chopin")] == expected
 
 
+def test_a_pianist_with_a_composers_name_is_no_composer() -> None:
+    """`Daniel Weber – Ballade, Op. 52` is Chopin's; under Weber it would be another work."""
+    text = "Daniel Weber – Ballade in F minor, Op. 52"
+    assert read_pieces(text, default_composer="chopin") == ()
+    piece = read_piece("Liszt: La campanella", default_composer="chopin")
+    assert piece is not None
+    assert piece.composer == "liszt"
+
+
 @settings(max_examples=300)
 @given(st.text(max_size=120))
 def test_no_text_breaks_the_reader(text: str) -> None:
