@@ -7,7 +7,8 @@ the web made harmless. What does not: deciding what to show.
 import base64
 import io
 from collections.abc import Mapping
-from typing import get_args
+from types import UnionType
+from typing import Literal, Union, get_args, get_origin
 
 import dagster as dg
 from pydantic import BaseModel
@@ -97,6 +98,12 @@ def bar_chart(counts: Mapping[str, float], *, title: str, unit: str) -> dg.Metad
 
 
 def _type_name(annotation: object) -> str:
-    """`str` for `str` and for `str | None`, whose None is the column's `nullable`."""
-    plain = [kind for kind in get_args(annotation) or (annotation,) if kind is not type(None)]
-    return " | ".join(getattr(kind, "__name__", str(kind)) for kind in plain)
+    """`str` for `str | None`, whose None is the column's `nullable`; a tuple is a list in JSON."""
+    inner = [kind for kind in get_args(annotation) if kind not in (type(None), Ellipsis)]
+    if get_origin(annotation) is Literal:
+        return "str"
+    if get_origin(annotation) is tuple:
+        return f"list[{_type_name(inner[0])}]"
+    if inner and get_origin(annotation) in (Union, UnionType):
+        return " | ".join(_type_name(kind) for kind in inner)
+    return getattr(annotation, "__name__", str(annotation))
