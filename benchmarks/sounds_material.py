@@ -185,25 +185,6 @@ def coded(samples: Mono, codec: str, bit_rate: int) -> Mono:
     return soxr.resample(decoded, rate_back_hz, RATE_HZ)[: samples.size].astype(np.float32)
 
 
-def clapping(rng: np.random.Generator, seconds: float, people: int) -> Mono:
-    """Applause by its parts: each person a clap of their own colour, tempo and distance."""
-    made = np.zeros(round(seconds * RATE_HZ) + RATE_HZ, dtype=np.float32)
-    for _ in range(people):
-        size = round(rng.uniform(0.006, 0.025) * RATE_HZ)
-        burst = rng.normal(size=size) * np.exp(-np.linspace(0, 6, size))
-        low_hz = rng.uniform(500, 1800)
-        band = scipy.signal.butter(
-            1, (low_hz, min(11_000, low_hz * rng.uniform(2, 6))), "bandpass", fs=RATE_HZ
-        )
-        clap = scipy.signal.lfilter(*band, burst) / rng.uniform(1, 6)
-        at_s, period_s = rng.uniform(0, 0.5), rng.uniform(0.18, 0.4)
-        while at_s < seconds:
-            first = round(at_s * RATE_HZ)
-            made[first : first + size] += clap * rng.uniform(0.5, 1)
-            at_s += period_s * rng.uniform(0.85, 1.15)
-    return made[: round(seconds * RATE_HZ)]
-
-
 @lru_cache(maxsize=256)
 def spoken(text: str, voice: str, speed: int, pitch: int) -> Mono:
     """espeak-ng saying a text."""
@@ -464,14 +445,15 @@ def coloured(samples: Mono, rng: np.random.Generator) -> Mono:
 
 
 def fitting() -> Iterator[Clip]:
-    """Clips to fit on: three banks, espeak-ng, made-up claps, three rooms."""
+    """Clips to fit on: three banks, espeak-ng, three rooms."""
     rng = np.random.default_rng(20211021)
     names = ("pymixconsole_small_room", "pymixconsole_large_room", "spatialaudio_rir_clap_cc0")
     rooms = [read(SHARED / "room_responses" / f"{name}.wav") for name in names]
     played = sorted((SHARED / "midi" / "vienna4x22").glob("*.mid"))[::11]
     scores = [first_minute(notes_of(path)) for path in played]
     scores += [first_minute(score_notes(name)) for name in FITTED_SCORES]
-    pianos = [read(SAMPLE / f"{name}.opus", 60) for name in FITTED_SAMPLES]
+    recordings = [read(SAMPLE / f"{name}.opus", 60) for name in FITTED_SAMPLES]
+    pianos = recordings.copy()
     for bank in FITTED_BANKS:
         solo = [rendered(notes, bank) for notes in scores]
         textures = (tremolo, slow_chords, figures, stride, two_voices)
@@ -481,7 +463,9 @@ def fitting() -> Iterator[Clip]:
         for how in WEAR:
             sound = worn(coloured(piano, rng), how, rng, rooms)
             yield from labelled("piano", "rendered piano", sound)
-    yield from _noises(rng, rooms, pianos[::4], _fitting_applause(rng), _fitting_speech(rng))
+    noises = np.random.default_rng(20211022)
+    applause, speech = _fitting_applause(), _fitting_speech(noises)
+    yield from _noises(noises, rooms, 3 * recordings, applause, speech)
 
 
 def _fitting_orchestra(
@@ -504,16 +488,19 @@ def _fitting_orchestra(
             yield from labelled("orchestra with piano", bank.stem, sound, orchestra=True)
 
 
-def _fitting_applause(rng: np.random.Generator) -> list[tuple[str, Mono]]:
-    held = [Note(s, s + 5, p, 90, APPLAUSE_PROGRAM) for s in range(0, 30, 4) for p in (55, 60, 64)]
-    made = [
-        (f"{bank.stem} applause", rendered(held, bank)[: CLIP_S * RATE_HZ])
-        for bank in FITTED_BANKS[:2]
-    ]
-    for people in (6, 15, 40, 120, 300):
-        claps = clapping(rng, CLIP_S, people)
-        made.append((f"{people} made-up people", in_room(claps, hall(rng, 1.8))))
+def _fitting_applause() -> list[tuple[str, Mono]]:
+    made = []
+    for bank in FITTED_BANKS[:2]:
+        for pitches in ((55, 60, 64), (50, 57), (66, 72)):
+            sound = rendered(held_applause(pitches), bank)[: CLIP_S * RATE_HZ]
+            made.append((f"{bank.stem} applause", sound))
     return made
+
+
+def held_applause(pitches: Sequence[int]) -> list[Note]:
+    """General MIDI's applause, held for a clip by overlapping notes."""
+    starts = range(0, CLIP_S, 3)
+    return [Note(s, s + 5, pitch, 100, APPLAUSE_PROGRAM) for s in starts for pitch in pitches]
 
 
 def _fitting_speech(rng: np.random.Generator) -> list[tuple[str, Mono]]:
@@ -542,7 +529,8 @@ def _noises(
     ]
     for noise in quiet:
         yield from labelled("silence", "made-up hall", noise, silence=True)
-        yield from labelled("silence", "made-up hall", coughing(noise, rng, coughs), silence=True)
+        coughed = coughing(noise, rng, coughs)
+        yield from labelled("silence with coughs", "made-up hall", coughed, silence=True)
     for source, claps in applause:
         for how in ("bare", "room", "codec"):  # it has had its hall already
             sound = worn(claps, how, rng, rooms)
@@ -681,8 +669,8 @@ def _held_out_applause() -> list[tuple[str, Mono]]:
         ("circuslinux applause", looped(read(circus / "applause.wav"), CLIP_S)),
         ("foobillardplus applause", looped(read(billard / "applause.wav"), CLIP_S)),
     ]
-    held = [Note(s, s + 5, p, 100, APPLAUSE_PROGRAM) for s in range(0, 30, 3) for p in (57, 62)]
-    made.append(("FluidR3_GM applause", rendered(held, FLUID)[: CLIP_S * RATE_HZ]))
+    held = rendered(held_applause((57, 62)), FLUID)
+    made.append(("FluidR3_GM applause", held[: CLIP_S * RATE_HZ]))
     return made
 
 

@@ -1,11 +1,12 @@
-"""Make the two short sounds that the tests of the sound scores need and numpy cannot make.
+"""Make the three short sounds that the tests of the sound scores need and numpy cannot make.
 
     python benchmarks/sounds_sample.py data_collection/sample/audio
 
 `sounds_orchestra.opus`: a made-up progression for strings, winds and timpani, MuseScore General's
-bank (MIT). `sounds_speech.opus`: espeak-ng (a program's voice, nobody's) reading a made-up
-announcement. Both are of the kind that the heads were fitted on, so they show that the scorer
-works, not how well; docs/decisions/sounds.md has that. Needs what `sounds_material` needs.
+bank (MIT). `sounds_applause.opus`: the applause of that bank. `sounds_speech.opus`: espeak-ng (a
+program's voice, nobody's) reading a made-up announcement. All are of the kind that the heads were
+fitted on, so they show that the scorer works, not how well; docs/decisions/sounds.md has that.
+Needs what `sounds_material` needs.
 """
 
 from __future__ import annotations
@@ -16,7 +17,16 @@ from pathlib import Path
 import av
 import numpy as np
 import soxr
-from sounds_material import MUSESCORE, RATE_HZ, Mono, Note, level, rendered, spoken
+from sounds_material import (
+    MUSESCORE,
+    RATE_HZ,
+    Mono,
+    Note,
+    held_applause,
+    level,
+    rendered,
+    spoken,
+)
 
 PROGRESSION = ((38, 57, 62, 65), (43, 58, 62, 67), (45, 57, 61, 64), (38, 57, 62, 65))
 INSTRUMENTS = (43, 60, 48, 68)
@@ -39,6 +49,9 @@ def main() -> None:
         notes.append(Note(index * 2.0, index * 2.0 + 1.5, 38, 90, 47))
     orchestra = rendered(sorted(notes, key=lambda note: note.onset_s), MUSESCORE)
     write(folder / "sounds_orchestra.opus", orchestra[: SECONDS * RATE_HZ], 32_000)
+    applause = rendered(held_applause((55, 60, 64)), MUSESCORE)
+    first, last = round(4 * RATE_HZ), round(10 * RATE_HZ)
+    write(folder / "sounds_applause.opus", applause[first:last], 32_000)
     write(folder / "sounds_speech.opus", spoken(WORDS, "en-gb-scotland+f3", 150, 45), 24_000)
 
 

@@ -13,6 +13,9 @@ from data_collection.recordings.sounds import SoundScorer, SoundThresholds
 from data_collection.recordings.store import Store
 
 
+DEFAULT_THRESHOLDS = SoundThresholds()
+
+
 class StoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Where artifacts lie."""
 
@@ -46,14 +49,22 @@ class ClipGridResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 class SoundsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """How much of a clip may be something else than music; null never filters."""
 
-    max_applause: float | None = Field(default=0.5, description="largest share of applause")
-    max_speech: float | None = Field(default=0.5, description="largest share of speech")
-    max_silence: float | None = Field(default=0.8, description="largest share of hall and silence")
+    max_applause: float | None = Field(
+        default=DEFAULT_THRESHOLDS.applause, description="largest share of applause"
+    )
+    max_speech: float | None = Field(
+        default=DEFAULT_THRESHOLDS.speech, description="largest share of speech"
+    )
+    max_silence: float | None = Field(
+        default=DEFAULT_THRESHOLDS.silence, description="largest share of hall and silence"
+    )
     max_orchestra: float | None = Field(
-        default=None, description="largest share of orchestra; by default it is only marked"
+        default=DEFAULT_THRESHOLDS.orchestra,
+        description="largest share of orchestra; by default it is only marked",
     )
     max_not_music: float | None = Field(
-        default=0.8, description="largest share of applause, speech and silence together"
+        default=DEFAULT_THRESHOLDS.not_music,
+        description="largest share of applause, speech and silence together",
     )
 
     _scorer: SoundScorer = PrivateAttr(default_factory=SoundScorer)

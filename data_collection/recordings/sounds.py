@@ -76,9 +76,9 @@ class SoundThresholds:
 
     applause: float | None = 0.5
     speech: float | None = 0.5
-    silence: float | None = 0.8
+    silence: float | None = 0.7
     orchestra: float | None = None
-    not_music: float | None = 0.8
+    not_music: float | None = 0.7
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -35,8 +35,8 @@ PATCH_FRAMES = 96
 PATCH_SAMPLES = (PATCH_FRAMES - 1) * HOP + WINDOW
 REFERENCE_RMS = 0.1
 """What each patch is scaled to: the log's offset makes YAMNet hear a quiet sound as silence."""
-LEAST_RMS = 1e-6
-"""-120 dBFS, under the rounding noise of 16 bits: nothing is made louder than from here."""
+LEAST_RMS = 1e-7
+"""-140 dBFS, about the rounding noise of 24 bits: nothing is made louder than from here."""
 
 STRIDES = (2, *(1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1))
 """Of the first convolution and of the 13 depthwise ones."""
