@@ -8,17 +8,15 @@ from collections import Counter
 
 import dagster as dg
 
-from data_collection.asset_pages import bar_chart, cell, column_schema, markdown_table
+from data_collection.asset_pages import bar_chart, column_schema, markdown_table
 from data_collection.competition.editions import Edition
 from data_collection.competition.results import Result, Results, gather_results
 from data_collection.competition.sources.pages import Manners
-from data_collection.recordings.assets import OWNERS
+from data_collection.recordings.assets import OWNERS, failure
 from data_collection.recordings.errors import CatalogueError, SetupError
 from data_collection.recordings.resources import StoreResource
 from data_collection.recordings.rows import write_rows
 from data_collection.recordings.tier import Tier
-
-LONGEST_MESSAGE = 4000
 
 
 def results_asset(edition: Edition, tier: Tier, manners: Manners) -> dg.AssetsDefinition:
@@ -50,7 +48,7 @@ def results_asset(edition: Edition, tier: Tier, manners: Manners) -> dg.AssetsDe
         try:
             found = gather_results(edition, opened, manners)
         except (CatalogueError, SetupError) as error:
-            raise dg.Failure(cell(str(error), LONGEST_MESSAGE), allow_retries=False) from None
+            raise failure(error) from None
         write_rows(opened, f"{tier.folder('statements')}.jsonl", found.statements)
         write_rows(opened, f"{tier.folder('sources')}.jsonl", found.sources)
         stored = write_rows(opened, f"{tier.folder('results')}.jsonl", found.rows)

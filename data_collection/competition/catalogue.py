@@ -7,7 +7,6 @@ the matching (`matching`, `sessions`, both pure) and the rows' form (`rows`).
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -29,23 +28,22 @@ from data_collection.competition.rows import (
     CompetitionRecording,
     CompetitionSegmentRow,
     ProgrammeItemRow,
+    ProgrammeProblemRow,
 )
 from data_collection.competition.sessions import (
     SessionPart,
     cut_session,
     match_parts,
     may_be_session,
+    page_is_due,
     with_page,
 )
-from data_collection.competition.signal import segment_labels
+from data_collection.competition.signal import names_concerto, segment_labels
 from data_collection.recordings.errors import RecordingError
 from data_collection.recordings.fetch import FetchOptions
 from data_collection.recordings.rows import read_rows
 from data_collection.recordings.store import Store
 from data_collection.recordings.tier import Catalogue, Tier
-
-CONCERTO = re.compile(r"\b(?:concert[oi]|koncert|konzert)\b", re.IGNORECASE)
-"""A title that names one says that others play too, in a round of recitals as well."""
 
 log = logging.getLogger(__name__)
 
@@ -108,34 +106,26 @@ def cut_sessions(
 ) -> CutSessions:
     """Look for missing performances in videos of several pianists.
 
-    A video's description is asked for only while somebody is missing, once, and politely. What
-    cannot be read now is read the next time.
+    A video's description is asked for only while somebody is missing, politely, and again only
+    after a week. What cannot be read now is read the next time; what was read before still counts.
     """
     rows = {row.recording_id: row for row in listing}
     missing = missing_rounds(edition, competitors, matched)
     parts: dict[str, SessionPart] = {}
     refused: list[UnmatchedRecording] = []
     outcome: dict[str, str] = {}
-    unread, may_ask = 0, True
+    pages = _Pages(options)
     for video in matched.unmatched:
         row = rows[video.recording_id]
         is_of_interest = row.round_hint is None or row.round_hint in missing
         if not (missing and is_of_interest and may_be_session(video, row.duration_s)):
             continue
-        has_text = row.page is not None and row.page.description is not None
-        if not has_text and row.page_read_at is None and row.listed:
-            try:
-                if may_ask:
-                    row = rows[row.recording_id] = with_page(row, options)
-                unread += not may_ask
-            except RecordingError as error:
-                log.warning(f"the page of {row.recording_id} was not read: {error}")
-                outcome[row.recording_id] = f"its page could not be read: {error}"
-                unread += 1
-                may_ask = not error.stops_batch
-                continue
+        row, not_read = pages.of(row)
+        rows[row.recording_id] = row
         cut = cut_session(row, edition, competitors)
-        outcome[row.recording_id] = cut.because
+        has_text = row.page is not None and row.page.description is not None
+        said = [cut.because] if has_text or not not_read else []
+        outcome[row.recording_id] = "; ".join([*said, *not_read])
         parts |= {part.entry.recording_id: part for part in cut.parts}
         refused += cut.refused
     part_matches = match_parts([*parts.values()], matched, edition, competitors)
@@ -144,8 +134,38 @@ def cut_sessions(
         matched=MatchedListing(part_matches.matched, (*part_matches.unmatched, *refused)),
         outcome=outcome,
         listing=[rows[row.recording_id] for row in listing],
-        unread=unread,
+        unread=pages.unread,
     )
+
+
+@dataclass(slots=True)
+class _Pages:
+    """Pages of videos, asked for until the site refuses one.
+
+    Attributes:
+        options: how politely.
+        may_ask: no site has refused yet.
+        unread: how many were due and are not read.
+    """
+
+    options: FetchOptions
+    may_ask: bool = True
+    unread: int = 0
+
+    def of(self, row: ListedRow) -> tuple[ListedRow, list[str]]:
+        """The row, with its page where that was due, and what kept it from being read."""
+        if not page_is_due(row):
+            return row, []
+        if not self.may_ask:
+            self.unread += 1
+            return row, ["its page was not asked for, since the site had refused another"]
+        try:
+            return with_page(row, self.options), []
+        except RecordingError as error:
+            log.warning(f"the page of {row.recording_id} was not read: {error}")
+            self.unread += 1
+            self.may_ask = not error.stops_batch
+            return row, [f"its page could not be read: {error}"]
 
 
 def catalogue_rows(
@@ -176,9 +196,13 @@ def catalogue_rows(
                 country=result.country,
                 round=match.round_id,
                 placement=result.placement,
-                solo=solo[match.round_id] and not CONCERTO.search(match.piece or ""),
+                solo=solo[match.round_id] and not names_concerto(match.piece),
                 title_piece=match.piece,
                 block=tuple(ProgrammeItemRow.of(item) for item in part.items) if part else (),
+                block_problems=tuple(
+                    ProgrammeProblemRow.of(entry.recording_id, "description", "refused", problem)
+                    for problem in (part.problems if part else ())
+                ),
                 match_score=match.score,
                 match_margin=match.margin,
                 listed=entry.listed,

@@ -55,6 +55,14 @@ class Edition(BaseModel):
     playlists: dict[str, str] = Field(default_factory=dict, description="listing by round id")
     channel: str | None = Field(default=None, description="one listing with everything")
     title_suffix: str | None = Field(default=None, description="what a recital's title ends with")
+    titles_name_the_edition: bool = Field(
+        default=False,
+        description="a title is taken only if it names the edition or a playlist tells the round",
+    )
+    places: tuple[str, ...] = Field(
+        default=(),
+        description="cities, halls, hosts and orchestras that its titles may name",
+    )
     composer: str | None = Field(
         default=None,
         pattern=r"^[a-z][a-z0-9-]*$",

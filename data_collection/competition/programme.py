@@ -201,16 +201,21 @@ def choose_programme(
         return ProgrammeChoice(None, f"no work is named in {', '.join(seen) or 'any source'}")
     best = next((p for p in named if p.timed), None)
     if best is None:
-        return ProgrammeChoice(named[0], f"the {named[0].source} names works, but not when")
+        return ProgrammeChoice(named[0], f"{_the(named[0], 'names')} works, but not when")
     others = [p for p in named if p is not best]
     if best.source == "title" and any(p.pieces != best.pieces for p in others):
-        return ProgrammeChoice(
-            others[0], f"the {others[0].source} names other works than the title"
-        )
+        return ProgrammeChoice(others[0], f"{_the(others[0], 'names')} other works than the title")
     if _whole(best) and title in others and title is not None and title.pieces != best.pieces:
-        because = f"the {best.source} names {best.pieces[0].work}, the title {title.pieces[0].work}"
+        because = f"{_the(best, 'names')} {best.pieces[0].work}, the title {title.pieces[0].work}"
         return ProgrammeChoice(None, because)
-    return ProgrammeChoice(best, f"the {best.source} says what is played when")
+    return ProgrammeChoice(best, f"{_the(best, 'says')} what is played when")
+
+
+def _the(programme: Programme, verb: str) -> str:
+    """Write `the title says`, `the chapters say`."""
+    return (
+        f"the {programme.source} {verb.removesuffix('s') if programme.source[-1] == 's' else verb}"
+    )
 
 
 def _whole(programme: Programme) -> bool:
@@ -252,7 +257,9 @@ def assemble(
     placed = _placed(entries)
     stamps, problems = _starts(placed, start_s, end_s)
     problems += [
-        Problem(e.line.number, e.line.text, e.because) for e in entries if e.kind == "refused"
+        Problem(e.line.number, e.line.text, e.because)
+        for e in entries
+        if e.kind in ("refused", "title")
     ]
     alone = len(placed) == 1 and placed[0].kind == "work" and not placed[0].stamp.is_stamped
     items = []

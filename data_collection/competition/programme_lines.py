@@ -7,20 +7,24 @@ each work is played (`programme`), and what a wording means (`repertoire`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Literal
 
 from data_collection.competition.programme_stamps import StampedText, read_stamp
+from data_collection.repertoire.letters import plain, tokenise
 from data_collection.repertoire.pieces import Piece
-from data_collection.repertoire.reading import Reading, read_wording
+from data_collection.repertoire.reading import Reading, has_movements, read_wording
+from data_collection.repertoire.words import COMPOSERS
 
 MOST_CHARACTERS = 200_000
 """YouTube allows 5,000; more than this is no description, and what follows is not read."""
 LONGEST_LINE = 600
-MOST_UNEXPLAINED_WITH_STAMP = 3
+MOST_UNEXPLAINED_IN_FORM = 3
+"""So many where a stamp or a composer in capitals shows that it is of a programme; else none."""
 
-Kind = Literal["work", "refused", "movement", "heading", "boundary", "detail", "other"]
+Kind = Literal["work", "refused", "movement", "heading", "boundary", "detail", "other", "title"]
 _LINK = re.compile(r"https?://|www\.|\b[\w-]+\.(?:com|org|net|pl|tv|be)\b|^\s*[#@]\w")
 _LABEL = re.compile(
     r"^\s*(?:programme?|repertoire|repertuar|program recitalu|recital programme?|works|utwory)"
@@ -32,6 +36,8 @@ _BOUNDARY = re.compile(
     r"|break|intermission|interval|pause|tuning|strojenie|entrance|wejście|bows|ukłony|credits)\b",
     re.IGNORECASE,
 )
+FEWEST_MOVEMENTS = 3
+_LATER_MOVEMENT = re.compile(r"\W*(?:scherzo|fin|trauer|march|marsz|larg|menu|minu)", re.IGNORECASE)
 _LINE_BREAK = re.compile(r"\r\n|[\n\r\u2028\u2029\u0085]")
 
 
@@ -55,7 +61,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Entry:
-    """What a line says; `pieces` of a `work` are those that it names, in order."""
+    """What a line says; `pieces` of a `work` are those that it names, in order.
+
+    A `title` is a movement's, and it is not told which movement that is.
+    """
 
     line: Line
     kind: Kind
@@ -72,9 +81,14 @@ class Entry:
         return self.kind != "other"
 
     @property
+    def has_movement(self) -> bool:
+        """Whether it says itself which movement it is."""
+        return self.kind == "movement" or any(piece.movement for piece in self.pieces)
+
+    @property
     def has_piece(self) -> bool:
         """Whether it speaks of music that is played, understood or not."""
-        return self.kind in ("work", "refused", "movement")
+        return self.kind in ("work", "refused", "movement", "title")
 
 
 def lines_of(description: str) -> tuple[list[Line], bool]:
@@ -94,8 +108,11 @@ def read_entries(lines: Iterable[Line], *, default_composer: str | None) -> list
     entries: list[Entry] = []
     composer = default_composer
     parent: tuple[Piece, ...] = ()
+    titles: set[int] = set()
     for line in lines:
         entry, reading = _read_line(line, composer)
+        if reading.is_title and entry.stamp.is_stamped and not entry.has_movement:
+            titles.add(line.number)
         if entry.kind == "heading":
             composer, parent = reading.composer, ()
         elif entry.kind == "movement":
@@ -103,7 +120,43 @@ def read_entries(lines: Iterable[Line], *, default_composer: str | None) -> list
         elif entry.kind in ("work", "refused"):
             parent = entry.pieces
         entries.append(entry)
-    return _without_headed(_in_two_languages(entries, default_composer))
+    return _without_headed(_in_two_languages(_titled(entries, titles), default_composer))
+
+
+def _titled(entries: Sequence[Entry], titles: Set[int]) -> list[Entry]:
+    """Count the stamped titles below a sonata's line: `Grave (0:20)`, `Scherzo (8:01)` and so on.
+
+    They are counted only where they may be all of its movements; else none of them is told, for
+    `Scherzo` below a sonata is no work of that kind.
+    """
+    counted = list(entries)
+    at = 0
+    while at < len(counted):
+        below = _run_below(counted, at, titles)
+        if below and len(counted[at].pieces) == 1 and has_movements(counted[at].pieces[0]):
+            counted[at + 1 : at + 1 + len(below)] = _count(counted[at], below)
+        at += 1 + len(below)
+    return counted
+
+
+def _run_below(entries: Sequence[Entry], at: int, titles: Set[int]) -> list[Entry]:
+    if entries[at].kind != "work":
+        return []
+    below = (entries[position] for position in range(at + 1, len(entries)))
+    return list(takewhile(lambda entry: entry.line.number in titles, below))
+
+
+def _count(whole: Entry, titles: Sequence[Entry]) -> list[Entry]:
+    starts_late = whole.stamp.start_s not in (None, titles[0].stamp.start_s)
+    starts_inside = _LATER_MOVEMENT.match(titles[0].wording) is not None
+    if len(titles) < FEWEST_MOVEMENTS or starts_late or starts_inside:
+        because = "a movement's title, and not which movement"
+        return [replace(entry, kind="title", pieces=(), because=because) for entry in titles]
+    piece = whole.pieces[0]
+    return [
+        replace(entry, kind="movement", pieces=(piece.model_copy(update={"movement": str(n)}),))
+        for n, entry in enumerate(titles, start=1)
+    ]
 
 
 def _read_line(line: Line, composer: str | None) -> tuple[Entry, Reading]:
@@ -122,7 +175,8 @@ def _read_line(line: Line, composer: str | None) -> tuple[Entry, Reading]:
 
 
 def _kind(stamp: StampedText, reading: Reading) -> Kind:
-    most = MOST_UNEXPLAINED_WITH_STAMP if stamp.is_stamped else 0
+    in_form = stamp.is_stamped or _is_led_by_composer(stamp.text)
+    most = MOST_UNEXPLAINED_IN_FORM if in_form else 0
     if reading.pieces and len(reading.unexplained) <= most:
         return "work"
     if reading.pieces or reading.doubt in ("contradiction", "unclear"):
@@ -137,6 +191,13 @@ def _kind(stamp: StampedText, reading: Reading) -> Kind:
     if stamp.is_stamped:
         return "boundary"
     return "detail" if reading.is_tempo and not reading.unexplained else "other"
+
+
+def _is_led_by_composer(text: str) -> bool:
+    """Whether a composer in capitals stands before a title: `KAPUSTIN Eight Concert Etudes`."""
+    words = tokenise(plain(text))
+    leading = [token.word for token in takewhile(lambda token: token.written.isupper(), words)]
+    return len(leading) < len(words) and not COMPOSERS.keys().isdisjoint(leading)
 
 
 def _movement(entry: Entry, reading: Reading, parent: Sequence[Piece]) -> Entry:

@@ -33,8 +33,12 @@ _NAME_AND_COUNTRY = re.compile(
     r"(?P<name>[^\d\[\]{}]{3,70}?)\s*[(\[](?P<country>[^\d()\[\]]{2,70})[)\]]"
 )
 _BREAK = re.compile(
-    r"\b(?:przerwa|break|intermission|interval|pause|entracte|intervallo|descanso)\b", re.IGNORECASE
+    r"\b(?:przerwa|break|intermission|interval|pause|entracte|intervallo|descanso|results|wyniki"
+    r"|announcement|ogłoszenie|interviews?|wywiady?|end of (?:the )?session|koniec sesji)\b",
+    re.IGNORECASE,
 )
+MOST_BREAK_WORDS = 4
+"""A longer line of which one word is `break` is prose, unless it has a stamp."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class SessionBlock:
         country: what stands in brackets behind it.
         clock: the wall clock's time as written; never a time in the video.
         start_s: the first stamp of the block.
-        end_s: where the next block starts, or the end of the video; None where that is not known.
+        end_s: where the next block or a break starts, or the end of the video; None where that is
+            not known.
         items: what is played, times in the video.
         problems: lines of the block that were refused.
         line: number of the line with the name.
@@ -89,7 +94,12 @@ class _Draft:
 
     @property
     def is_break(self) -> bool:
-        return self.name is None and bool(_BREAK.search(" ".join(ln.text for ln in self.lines[:1])))
+        """Whether it is time between two pianists; with music in it, it is a block."""
+        return (
+            self.name is None
+            and bool(_BREAK.search(" ".join(ln.text for ln in self.lines[:1])))
+            and not (self.programme and self.programme.pieces)
+        )
 
 
 def read_session(
@@ -106,22 +116,27 @@ def read_session(
     if too_long:
         because = f"the description is longer than {MOST_CHARACTERS} characters"
         return Session(False, because)
-    drafts = [draft for draft in _drafts(lines) if not draft.is_break]
-    seen = [draft for draft in drafts if draft.name or draft.lines]
-    if sum(bool(draft.name) for draft in seen) < FEWEST_BLOCKS:
-        return Session(False, f"{len(seen)} block with a pianist's name: no session")
-    for draft in seen:
+    drafts = [draft for draft in _drafts(lines) if draft.name or draft.lines]
+    names = sum(bool(draft.name) for draft in drafts)
+    if names < FEWEST_BLOCKS:
+        blocks_with = "block with" if names == 1 else "blocks with"
+        return Session(False, f"{names} {blocks_with} a pianist's name: no session")
+    for draft in drafts:
         _read_draft(draft, duration_s, default_composer)
+    seen = [draft for draft in drafts if draft.starts_s or not draft.is_break]
     _doubt_order(seen)
     _doubt_ends(seen)
-    refused = tuple(Problem(d.line.number, d.name or d.line.text, d.doubt) for d in seen if d.doubt)
+    pianists = [draft for draft in seen if not draft.is_break]
+    refused = tuple(
+        Problem(d.line.number, d.name or d.line.text, d.doubt) for d in pianists if d.doubt
+    )
     blocks = tuple(
         _block(draft, following, duration_s, default_composer)
         for draft, following in zip(seen, [*seen[1:], None], strict=True)
         if not draft.doubt
     )
     unread = tuple(p for d in seen if d.programme for p in d.programme.not_understood)
-    because = f"{len(seen)} blocks, {len(blocks)} of them can be cut out"
+    because = f"{len(pianists)} blocks, {len(blocks)} of them can be cut out"
     return Session(True, because, blocks, refused, unread)
 
 
@@ -144,8 +159,17 @@ def _drafts(lines: Sequence[Line]) -> list[_Draft]:
             draft.name, draft.country = name
             draft.line, draft.stamp = line, stamp if stamp.is_stamped else None
         elif not clock and drafts:
+            if _is_break(stamp) and (drafts[-1].name or drafts[-1].lines):
+                drafts.append(_Draft(line))
             drafts[-1].lines.append(line)
     return drafts
+
+
+def _is_break(stamp: StampedText) -> bool:
+    """Whether a line ends a pianist's block: `Przerwa / Intermission (1:02:03)`."""
+    if not _BREAK.search(stamp.text):
+        return False
+    return stamp.is_stamped or len(tokenise(stamp.text)) <= MOST_BREAK_WORDS
 
 
 def _awaits_name(drafts: Sequence[_Draft], line: Line) -> bool:
@@ -231,7 +255,8 @@ def _block(
     draft: _Draft, following: _Draft | None, duration_s: float | None, default_composer: str | None
 ) -> SessionBlock:
     start_s = draft.starts_s[0]
-    end_s = following.starts_s[0] if following else duration_s
+    ends = [following.starts_s[0] if following else None, duration_s]
+    end_s = min((end for end in ends if end is not None), default=None)
     entries = read_entries(draft.lines, default_composer=default_composer)
     programme = assemble(entries, source="description", start_s=start_s, end_s=end_s)
     return SessionBlock(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from data_collection.competition.editions import Edition
 from data_collection.competition.listing import ListedRow
 from data_collection.competition.programme import (
+    Problem,
     Programme,
     choose_programme,
     programme_from_chapters,
@@ -60,7 +61,7 @@ def gather_programmes(
         )
     listed = {row.recording_id: row.page for row in listing}
     rows: list[ProgrammeRow] = []
-    problems: list[ProgrammeProblemRow] = []
+    problems = _unknown_overrides(overrides, recordings)
     for recording in recordings:
         page = _page(page_of(recording.recording_id), listed.get(recording.recording_id))
         description, chapters, title = _readings(edition, recording, page)
@@ -81,6 +82,7 @@ def gather_programmes(
                 items=tuple(ProgrammeItemRow.of(item) for item in chosen.items) if chosen else (),
             )
         )
+        problems += recording.block_problems
         for programme in (description, chapters):
             problems += _problem_rows(recording.recording_id, programme)
     return Programmes(tuple(rows), tuple(problems))
@@ -133,17 +135,23 @@ def _problem_rows(recording_id: str, programme: Programme | None) -> list[Progra
     if programme is None:
         return []
     return [
-        ProgrammeProblemRow(
-            recording_id=recording_id,
-            source=programme.source,
-            line=problem.line,
-            title=problem.text,
-            reason=reason,
-            detail=problem.reason,
-        )
+        ProgrammeProblemRow.of(recording_id, programme.source, reason, problem)
         for reason, found in (
             ("refused", programme.problems),
             ("not_understood", programme.not_understood),
         )
         for problem in found
+    ]
+
+
+def _unknown_overrides(
+    overrides: Mapping[str, Programme], recordings: Sequence[CompetitionRecording]
+) -> list[ProgrammeProblemRow]:
+    """Overrides of nobody: a mistyped id, or a recording that left the catalogue."""
+    reason = "the override file names it, and no recording has this id; correct or delete its rows"
+    known = {recording.recording_id for recording in recordings}
+    return [
+        ProgrammeProblemRow.of(name, "override", "refused", Problem(0, name, reason))
+        for name in overrides
+        if name not in known
     ]

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from data_collection.competition.programme import Programme, ProgrammeItem, ProgrammeSource
+from data_collection.competition.programme import (
+    Problem,
+    Programme,
+    ProgrammeItem,
+    ProgrammeSource,
+)
 from data_collection.recordings.tier import Recording, SegmentRow
 from data_collection.repertoire.pieces import Piece
 
@@ -40,6 +45,33 @@ class ProgrammeItemRow(BaseModel):
         return ProgrammeItem(self.piece, self.wording, self.start_s, self.end_s, self.pieces)
 
 
+class ProgrammeProblemRow(BaseModel):
+    """A row of `programme_problems.jsonl`: a line that was refused or not understood."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recording_id: str = Field(description="the recording")
+    source: ProgrammeSource = Field(description="where the line stands")
+    line: int = Field(description="its number, from 1; 0 for the whole text")
+    title: str = Field(description="the line as it is written")
+    reason: str = Field(description="refused, or not_understood")
+    detail: str = Field(description="why")
+
+    @classmethod
+    def of(
+        cls, recording_id: str, source: ProgrammeSource, reason: str, problem: Problem
+    ) -> ProgrammeProblemRow:
+        """The row of a line that the parser names."""
+        return cls(
+            recording_id=recording_id,
+            source=source,
+            line=problem.line,
+            title=problem.text,
+            reason=reason,
+            detail=problem.reason,
+        )
+
+
 class CompetitionRecording(Recording):
     """A row of T2's `recordings.jsonl`."""
 
@@ -53,6 +85,9 @@ class CompetitionRecording(Recording):
     )
     block: tuple[ProgrammeItemRow, ...] = Field(
         default=(), description="programme of a session's part, as the session's description has it"
+    )
+    block_problems: tuple[ProgrammeProblemRow, ...] = Field(
+        default=(), description="lines of that block which were refused"
     )
     match_score: float = Field(ge=0, le=100, description="how well the title names the performer")
     match_margin: float = Field(description="distance to the next best performer's score")
@@ -95,16 +130,3 @@ class ProgrammeRow(BaseModel):
         if self.source is None:
             return None
         return Programme(self.source, tuple(row.item() for row in self.items))
-
-
-class ProgrammeProblemRow(BaseModel):
-    """A row of `programme_problems.jsonl`: a line that was refused or not understood."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    recording_id: str = Field(description="the recording")
-    source: ProgrammeSource = Field(description="where the line stands")
-    line: int = Field(description="its number, from 1; 0 for the whole text")
-    title: str = Field(description="the line as it is written")
-    reason: str = Field(description="refused, or not_understood")
-    detail: str = Field(description="why")

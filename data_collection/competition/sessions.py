@@ -9,12 +9,13 @@ namesake.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from data_collection.competition.editions import Edition
 from data_collection.competition.listing import ListedRow
@@ -27,7 +28,7 @@ from data_collection.competition.matching import (
     match_listing,
 )
 from data_collection.competition.names import fold
-from data_collection.competition.programme import ProgrammeItem
+from data_collection.competition.programme import Problem, ProgrammeItem
 from data_collection.competition.programme_sessions import SessionBlock, read_session
 from data_collection.competition.roster import Competitor
 from data_collection.competition.title_tokens import words_of
@@ -47,6 +48,9 @@ SESSION_PHRASE = re.compile(
 )
 """What only a session's title says: `session 1`, `morning session`, `day 3`."""
 WORD = re.compile(r"[^\W\d_]+")
+PLAIN_NAME = re.compile(r"[a-z0-9-]{1,60}")
+PAGE_HOLDS = timedelta(days=7)
+"""A page is asked for again after that: descriptions are written late, and corrected."""
 KNOWN_SHARE = 0.5
 """With fewer of its names on the roster it is another competition's session."""
 
@@ -61,6 +65,7 @@ class SessionPart:
         start_s: where the part begins in it, in seconds.
         end_s: where it ends; None for the session's end.
         items: the programme, in seconds of the part.
+        problems: lines of the block that were refused.
     """
 
     entry: ListingEntry
@@ -68,6 +73,7 @@ class SessionPart:
     start_s: float
     end_s: float | None
     items: tuple[ProgrammeItem, ...]
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,13 @@ class CutSession:
 def may_be_session(row: UnmatchedRecording, duration_s: float | None) -> bool:
     """Whether an unmatched video is worth asking for its description."""
     return row.reason in SESSION_REASONS or (duration_s or 0.0) >= LONG_S
+
+
+def page_is_due(row: ListedRow) -> bool:
+    """Whether a video's page should be asked for: not known yet, or not looked at for long."""
+    if row.page_read_at is not None:
+        return row.listed and datetime.now(UTC) - row.page_read_at > PAGE_HOLDS
+    return row.listed and (row.page is None or row.page.description is None)
 
 
 def with_page(row: ListedRow, options: FetchOptions) -> ListedRow:
@@ -128,13 +141,12 @@ def cut_session(row: ListedRow, edition: Edition, competitors: Sequence[Competit
         for problem in session.refused
     ]
     parser = TitleParser.for_edition(edition, competitors)
-    rounds = {round_.id for round_ in edition.rounds}
     frame = _title_without_people(row.title, competitors)
     found: list[tuple[SessionBlock, TitleMatch]] = []
     because = "no block names anybody of the roster"
     for block in session.blocks:
         name = _name_with_country(block)
-        match = parser.parse(name, round_hint=row.round_hint or next(iter(rounds)))
+        match = parser.parse(name, round_hint=row.round_hint or edition.rounds[0].id)
         if not isinstance(match, TitleMatch):
             detail = f"{match.reason}: {match.detail}"
             refused.append(_refused(row, block.line, name, "block_refused", detail))
@@ -165,7 +177,7 @@ def cut_session(row: ListedRow, edition: Edition, competitors: Sequence[Competit
 def _part(row: ListedRow, block: SessionBlock, match: TitleMatch) -> SessionPart:
     """One pianist's part; its id holds the name as the results have it, which does not change."""
     entry = ListingEntry(
-        recording_id=f"{row.recording_id}_{'-'.join(words_of(match.performer))}",
+        recording_id=f"{row.recording_id}_{_name_in_id(match.performer)}",
         source_id=row.source_id,
         source_url=row.source_url,
         title=_name_with_country(block),
@@ -181,7 +193,18 @@ def _part(row: ListedRow, block: SessionBlock, match: TitleMatch) -> SessionPart
         )
         for item in block.items
     )
-    return SessionPart(entry, row.recording_id, block.start_s, block.end_s, items)
+    return SessionPart(
+        entry, row.recording_id, block.start_s, block.end_s, items, tuple(block.problems)
+    )
+
+
+def _name_in_id(performer: str) -> str:
+    """A name as a file name may hold it; one in another script, or a long one, by its hash too."""
+    name = "-".join(words_of(performer))
+    if PLAIN_NAME.fullmatch(name):
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:10]
+    return f"{re.sub('[^a-z0-9]+', '-', name)[:40]}-{digest}".lstrip("-")
 
 
 def match_parts(

@@ -6,6 +6,7 @@ not: making any of them, and the rules of pairs (`preferences`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from data_collection.competition.editions import Edition
@@ -14,22 +15,39 @@ from data_collection.competition.preferences import JudgedCompetition
 from data_collection.competition.programme import piece_of
 from data_collection.competition.results import Result
 from data_collection.competition.rows import CompetitionRecording, ProgrammeRow
+from data_collection.recordings.errors import SetupError
 from data_collection.recordings.rows import read_rows
 from data_collection.recordings.store import Store
 from data_collection.recordings.tier import Recording, SegmentLabels
 from data_collection.repertoire.pieces import Piece, contains
 
+CONCERTO = re.compile(r"\b(?:concert[oi]|koncert|konzert)\b", re.IGNORECASE)
+"""A title that names one says that others play too, in a round of recitals as well."""
+
+
+def names_concerto(title_piece: str | None) -> bool:
+    """Whether a title's own wording of what is played names a concerto."""
+    return bool(CONCERTO.search(title_piece or ""))
+
 
 def judged_competition(store: Store, prefix: str, edition: Edition) -> JudgedCompetition:
     """Everything that a preference rests on.
+
+    A concerto within a round of recitals is left out: it is compared with none of them.
 
     Raises:
         PreferencesError: results and recordings do not fit together.
         SetupError: one of the files has not been made, or cannot be read.
     """
     programmes = read_rows(store, f"{prefix}/programmes.jsonl", ProgrammeRow)
+    recordings = read_rows(store, f"{prefix}/recordings.jsonl", CompetitionRecording)
+    recitals = {round_.id for round_ in edition.rounds if round_.solo}
     return JudgedCompetition(
-        recordings=read_rows(store, f"{prefix}/recordings.jsonl", CompetitionRecording),
+        recordings=[
+            recording
+            for recording in recordings
+            if not (recording.round in recitals and names_concerto(recording.title_piece))
+        ],
         results=read_rows(store, f"{prefix}/results.jsonl", Result),
         rounds=edition.rounds,
         works=works_played(programmes),
@@ -78,6 +96,8 @@ def segment_labels(store: Store, prefix: str, *, marks: bool) -> SegmentLabels:
 
     def labels(recording: Recording, start_s: float, end_s: float) -> Mapping[str, object]:
         row = programmes.get(recording.recording_id)
+        if isinstance(recording, CompetitionRecording) and _is_of_another_cut(row, recording):
+            row = None
         played = piece_label(row, start_s, end_s)
         if isinstance(recording, CompetitionRecording):
             played["jury_mark"] = mark_of.get((recording.round, recording.performer))
@@ -86,13 +106,21 @@ def segment_labels(store: Store, prefix: str, *, marks: bool) -> SegmentLabels:
     return labels
 
 
+def _is_of_another_cut(row: ProgrammeRow | None, recording: CompetitionRecording) -> bool:
+    """Whether a part's programme was gathered before its session was read anew."""
+    if row is None or row.source != "description" or recording.cut_from is None:
+        return False
+    return row.items != recording.block
+
+
 def piece_label(row: ProgrammeRow | None, start_s: float, end_s: float) -> dict[str, object]:
     """The piece of a stretch of a recording, or why there is none."""
     label: dict[str, object] = {
         "piece": None,
         "piece_share": None,
         "piece_source": None,
-        "piece_because": "its programme was not gathered; materialize programmes",
+        "piece_because": "its programme was not gathered, or before it was cut; materialize "
+        "programmes",
     }
     programme = row.programme() if row is not None else None
     if row is None or programme is None:
@@ -118,4 +146,8 @@ def read_means(store: Store, prefix: str) -> list[MeanMark]:
     Raises:
         SetupError: the marks have not been made.
     """
+    path = store.path(f"{prefix}/jury_means.jsonl")
+    if not path.exists():
+        advice = f"materialize {prefix}/jury_marks first"
+        raise SetupError("rows_missing", f"{path} is not there; {advice}")
     return read_rows(store, f"{prefix}/jury_means.jsonl", MeanMark)

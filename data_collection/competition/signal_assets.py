@@ -30,7 +30,8 @@ from data_collection.competition.programmes import gather_programmes
 from data_collection.competition.results import Result
 from data_collection.competition.rows import CompetitionRecording, ProgrammeRow
 from data_collection.competition.signal import judged_competition
-from data_collection.recordings.assets import OWNERS
+from data_collection.recordings.assets import OWNERS, failure
+from data_collection.recordings.collection import read_recordings
 from data_collection.recordings.errors import CatalogueError, RecordingError
 from data_collection.recordings.resources import StoreResource
 from data_collection.recordings.rows import read_rows, write_rows
@@ -74,7 +75,7 @@ def _programmes(edition: Edition, tier: Tier) -> dg.AssetsDefinition:
                 lambda recording_id: read_page(opened, tier, recording_id),
             )
         except (CatalogueError, RecordingError) as error:
-            raise dg.Failure(str(error), allow_retries=False) from error
+            raise failure(error) from None
         write_rows(opened, f"{tier.folder('programme_problems')}.jsonl", gathered.problems)
         stored = write_rows(opened, f"{tier.folder('programmes')}.jsonl", gathered.rows)
         sources = Counter(str(row.source or "none") for row in gathered.rows)
@@ -139,7 +140,7 @@ def _jury_marks(edition: Edition, tier: Tier) -> dg.AssetsDefinition:
             results = read_rows(opened, f"{tier.folder('results')}.jsonl", Result)
             marks = read_jury_marks(path, results, edition.rounds)
         except (CatalogueError, RecordingError) as error:
-            raise dg.Failure(str(error), allow_retries=False) from error
+            raise failure(error) from None
         means = mean_marks(marks)
         write_rows(opened, f"{tier.folder('jury_means')}.jsonl", means)
         stored = write_rows(opened, f"{tier.folder('jury_marks')}.jsonl", marks)
@@ -199,9 +200,10 @@ def _preferences(edition: Edition, tier: Tier) -> dg.AssetsDefinition:
         opened = store.open()
         try:
             competition = judged_competition(opened, "/".join(tier.key_prefix), edition)
+            recordings = read_recordings(opened, tier)
             table = preference_table(competition)
         except (CatalogueError, RecordingError) as error:
-            raise dg.Failure(str(error), allow_retries=False) from error
+            raise failure(error) from None
         buffer = io.BytesIO()
         table.write_parquet(buffer)
         stored = opened.write_bytes(f"{tier.folder('preferences')}.parquet", buffer.getvalue())
@@ -215,6 +217,7 @@ def _preferences(edition: Edition, tier: Tier) -> dg.AssetsDefinition:
                 "same_piece": facts.same_piece,
                 "ties_without_a_pair": facts.ties,
                 "left_out_for_a_withdrawal": facts.withdrawals,
+                "concertos_left_out": len(recordings) - len(competition.recordings),
                 "with_marks": facts.with_marks,
                 "contradicted_by_marks": facts.contradicted_by_marks,
                 "sha256": stored.sha256,

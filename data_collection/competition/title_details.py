@@ -8,7 +8,7 @@ rest alone. What does not: whether a title is taken (`titles`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -58,7 +58,7 @@ class Line:
     """A title as the finders see it.
 
     `text` is the clean title, `people` the words of the roster's names, `named` the positions of
-    the performer's name, `year` the edition's, `halls` the phrases of where it takes place;
+    the performer's name, `year` the edition's, `places` the phrases of where it takes place;
     `phases` is true where the edition does not number its rounds, so that `phase 2` is a part.
     """
 
@@ -67,7 +67,7 @@ class Line:
     named: Set[int]
     people: Set[str]
     year: int | None
-    halls: Sequence[tuple[str, ...]]
+    places: Sequence[tuple[str, ...]]
     phases: bool = False
 
     @property
@@ -125,7 +125,8 @@ def _written_date(line: Line, at: int) -> Iterator[int]:
     before, after, later = at - 1, at + 1, at + 2
     if before >= 1 and words[before] in _OF_DATE:
         before -= 1
-    day_first = before >= 0 and _DAY.fullmatch(words[before]) is not None
+    parted = line.tokens[at].after_break or (before >= 0 and line.tokens[before].numbered)
+    day_first = before >= 0 and not parted and _DAY.fullmatch(words[before]) is not None
     if day_first and before >= 1 and words[before - 1] in ROUND_NOUNS:
         # In `Stage 3 October 2025` the number is the round's; in `third stage 3 October` not.
         day_first = before >= 2 and ordinal(words[before - 2]) is not None
@@ -243,10 +244,10 @@ def pianos(line: Line, free: Set[int]) -> frozenset[int]:
     return frozenset(found)
 
 
-def halls(line: Line, free: Set[int]) -> frozenset[int]:
+def places(line: Line, free: Set[int]) -> frozenset[int]:
     """Positions of where the competition takes place, with `in` and `at` before them."""
     words, found = line.words, set[int]()
-    for phrase in line.halls:
+    for phrase in line.places:
         if phrase[0] in words:
             found |= phrase_positions(words, phrase) & free
     before = {at - 1 for at in found if at - 1 in free and words[at - 1] in {"in", "at", "w"}}
@@ -267,7 +268,8 @@ def orchestras(line: Line, free: Set[int]) -> frozenset[int]:
     for conductor in CONDUCTORS:
         if conductor[0] in words:
             named = phrase_positions(words, conductor) & free
-            links = {at - 1 for at in named if at - 1 in free and words[at - 1] in AND_WORDS}
+            joining = AND_WORDS | WITH_WORDS
+            links = {at - 1 for at in named if at - 1 in free and words[at - 1] in joining}
             found |= named | links
     for at in sorted(free - found):
         if words[at] in CONDUCTOR_WORDS:
@@ -281,7 +283,8 @@ def orchestras(line: Line, free: Set[int]) -> frozenset[int]:
 def _orchestra(line: Line, free: Set[int], at: int) -> set[int]:
     """Positions of an orchestra's whole name around one of its words, `with the` included."""
     tokens, words = line.tokens, line.words
-    known = ORCHESTRA_WORDS | ORCHESTRA_NEIGHBOURS
+    of_places = {word for place in line.places for word in place} - WITH_WORDS
+    known = ORCHESTRA_WORDS | ORCHESTRA_NEIGHBOURS | of_places
 
     def joined(right: int) -> bool:
         same = tokens[right].segment == tokens[right - 1].segment
@@ -292,10 +295,14 @@ def _orchestra(line: Line, free: Set[int], at: int) -> set[int]:
         end += 1
     while start and joined(start) and words[start - 1] in known:
         start -= 1
-    # `Eric Lu Thanks Warsaw Philharmonic`: a strange word counts only where a phrase begins.
-    if start and joined(start) and _like_a_name(line, start - 1):
-        begins = start == 1 or not joined(start - 1) or words[start - 2] in WITH_WORDS
-        start -= begins and not line.named & {start - 2}
+    # `Eric Lu Thanks Warsaw Philharmonic`: strange words count only where a phrase begins.
+    most = 2 if words[start] in ORCHESTRA_WORDS and end > start else 1
+    first = start
+    while start - first < most and first and joined(first) and _like_a_name(line, first - 1):
+        first -= 1
+    begins = not first or not joined(first) or words[first - 1] in WITH_WORDS
+    goes_on = first - 1 in line.named and tokens[first].segment == tokens[first - 1].segment
+    start = first if begins and not goes_on else start
     if start == end and words[at] in ANY_ORCHESTRA and start and not tokens[start].after_break:
         return set()
     while start and joined(start) and words[start - 1] in WITH_WORDS:
@@ -361,14 +368,4 @@ def native_names(line: Line, free: Set[int]) -> frozenset[int]:
 
 Finder = Callable[[Line, Set[int]], frozenset[int]]
 BEFORE_ROUNDS: Sequence[Finder] = (dates, parts)
-AFTER_PIECES: Sequence[Finder] = (native_names, competitor_numbers, pianos, orchestras, halls)
-
-
-def halls_of(own: Set[str], phrases: Mapping[str, Sequence[str]]) -> list[tuple[str, ...]]:
-    """Choose the phrases of where a competition takes place by a word of its name."""
-    return [
-        tuple(phrase.split())
-        for name, places in phrases.items()
-        if name in own
-        for phrase in places
-    ]
+AFTER_PIECES: Sequence[Finder] = (native_names, competitor_numbers, pianos, orchestras, places)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 
 from data_collection.competition.editions import Round
 from data_collection.competition.names import edits_between
-from data_collection.competition.title_pieces import GENRES, MUSIC_WORDS, names_a_piece
+from data_collection.competition.title_music import CONCERTOS, GENRES, words_of_names
+from data_collection.competition.title_pieces import MUSIC_WORDS, names_a_piece
 from data_collection.competition.title_tokens import Token, tokenise
 from data_collection.competition.title_words import (
     AMBIGUOUS_ALONE,
@@ -101,7 +102,7 @@ def _keys(word: str) -> frozenset[str]:
 @lru_cache(maxsize=4096)
 def _misspelt_keys(word: str) -> frozenset[str]:
     """What a misspelt word must be meant for; nothing if it is a word itself or fits two."""
-    if word in KNOWN_WORDS or len(word) < SHORTEST_MISSPELT:
+    if word in KNOWN_WORDS or len(word) < SHORTEST_MISSPELT or word in words_of_names():
         return frozenset()
     meant = [
         known
@@ -162,7 +163,9 @@ def _patterns_of(title_word: str) -> tuple[_Pattern, set[_Pattern]]:
 class RoundGrammar:
     """Finds the phrases that name a round; the longest wins."""
 
-    def __init__(self, rounds: Iterable[Round]) -> None:
+    def __init__(self, rounds: Sequence[Round]) -> None:
+        concertos = [round_.id for round_ in rounds if not round_.solo]
+        self._only_final_has_concertos = concertos == [round_.id for round_ in rounds[-1:]]
         exact: defaultdict[_Pattern, set[str]] = defaultdict(set)
         loose: defaultdict[_Pattern, set[str]] = defaultdict(set)
         for round_ in rounds:
@@ -185,7 +188,11 @@ class RoundGrammar:
                 span = words[at : at + len(pattern)]
                 positions = frozenset(position for word in span for position in word.positions)
                 misspelt = _misspellings(span, pattern)
-                if misspelt is not None and positions <= free and _holds_together(span, tokens):
+                if (
+                    misspelt is not None
+                    and positions <= free
+                    and _holds_together(span, tokens, concertos=self._only_final_has_concertos)
+                ):
                     found.append(RoundPhrase(round_ids, positions, misspelt))
         longest = [p for p in found if not any(p.positions < o.positions for o in found)]
         return [p for p in longest if not any(_repeats(p, other) for other in longest)]
@@ -209,8 +216,13 @@ def _misspellings(span: Sequence[_RoundWord], pattern: _Pattern) -> int | None:
     return 1 if len(wrong) == 1 and key in _misspelt_keys(word) and sure else None
 
 
-def _holds_together(span: Sequence[_RoundWord], tokens: Sequence[Token]) -> bool:
-    """Whether a phrase is one where it stands, and not words of something else."""
+def _holds_together(
+    span: Sequence[_RoundWord], tokens: Sequence[Token], *, concertos: bool
+) -> bool:
+    """Whether a phrase is one where it stands, and not words of something else.
+
+    Where `concertos` are played in the final alone, a concerto's `Finale` is in the final.
+    """
     first = span[0]
     if len(span) > 1:
         # `Sonata 2 – round 1` is no second round, nor is `round (2nd Competition)`.
@@ -221,8 +233,9 @@ def _holds_together(span: Sequence[_RoundWord], tokens: Sequence[Token]) -> bool
     segment = [token for token in tokens if token.segment == tokens[at].segment]
     if ordinal(first.word) is not None or first.word == "finale":
         # A movement too is the second or the finale.
-        alone = len(segment) == 1 and not names_a_piece(tokens)
-        return first.word in _MAY_STAND_ALONE and alone
+        concerto = concertos and not CONCERTOS.isdisjoint(token.word for token in tokens)
+        told = not names_a_piece(tokens) or (first.word == "finale" and concerto)
+        return first.word in _MAY_STAND_ALONE and len(segment) == 1 and told
     # `Final Mazurka` is the last one; `final, Mazurka` is not.
     next_word = [token.word for token in segment if token.start == tokens[at].end + 1]
     return first.word != "final" or GENRES.isdisjoint(next_word)

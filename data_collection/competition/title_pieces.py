@@ -11,185 +11,45 @@ from collections.abc import Iterator, Sequence, Set
 from itertools import takewhile
 
 from data_collection.competition.names import word_set
+from data_collection.competition.title_music import (
+    COMPOSERS,
+    GENRES,
+    GIVEN_NAMES,
+    KEYS,
+    MODES,
+    NAMES_TOO,
+    PIECE_WORDS,
+    TEMPOS,
+    names_of_works,
+    nicknames,
+    words_of_names,
+)
 from data_collection.competition.title_tokens import Token, phrase_positions
-from data_collection.competition.title_words import COMPETITION_WORDS
+from data_collection.competition.title_words import (
+    AND_WORDS,
+    COMPETITION_WORDS,
+    PROSE_WORDS,
+    WITH_WORDS,
+)
 
-GENRES = word_set(
-    "etude etudes etiuda etiudy etiud study studies prelude preludes preludium preludia preludio "
-    "praludium nocturne nocturnes nokturn nokturny notturno mazurka mazurkas mazurek mazurki "
-    "waltz waltzes walc walce valse valses walzer polonaise polonaises polonez polonezy ballade "
-    "ballades ballada ballady ballad scherzo scherzi scherzos sonata sonatas sonate sonaten "
-    "sonatina concerto concertos koncert klavierkonzert concierto fantasy fantasie fantaisie "
-    "fantazja fantasia barcarolle barkarola berceuse kolysanka rondo rondos impromptu impromptus "
-    "variations variation wariacje variationen variaciones bolero tarantella tarantelle toccata "
-    "fugue fugues fuga suite partita rhapsody rhapsodie rapsodia intermezzo intermezzi capriccio "
-    "caprice krakowiak ecossaises ecossaise bagatelle bagatelles chaconne arabesque arabeske "
-    "humoreske novelette novelettes romance invention inventions passacaglia transcription "
-    "paraphrase ouverture overture moments musical musicaux klavierstucke fantasiestucke "
-    "miniatures elegie consolation polka gavotte gigue sarabande allemande courante march marche "
-    "minuet menuet pastorale feuillet albumblatt cadenza"
-)
-PIECE_WORDS = word_set(
-    "opus posth posthumous allegro allegretto andante andantino largo larghetto presto "
-    "prestissimo maestoso vivace vivo adagio lento moderato brillante brillant grande grand "
-    "funebre funeral march finale heroic revolutionary military piano troppo molto assai "
-    "fortepianowy symphonic symphoniques paganini theme transcendental transcendantes dexecution "
-    "transcendante tableaux spianato mazur polacca fuoco version cycle book set dances dance "
-    "tances songs mvt movement movements spirito cantabile sostenuto espressivo scherzando "
-    "agitato tempo marcia giusto cantilena recitativo attacca klavier wohltemperierte "
-    "welltempered tempered clavier"
-)
-KEYS = word_set(
-    "a b c d e f g h cis dis eis fis gis ais his ces des es fes ges as do re mi fa sol la si ut"
-)
-MODES = word_set(
-    "major minor dur moll majeur mineur mayor menor maggiore minore sharp flat bemol bemolle "
-    "diese diesis sostenido"
-)
-COMPOSERS = word_set(
-    "chopin chopina bach mozart beethoven haydn schubert schumann liszt brahms debussy ravel "
-    "rachmaninoff rachmaninov rachmaninow rachmaninof scriabin skriabin prokofiev prokofieff "
-    "tchaikovsky czajkowski mendelssohn scarlatti bartok szymanowski paderewski stravinsky "
-    "strawinsky clementi messiaen ligeti granados albeniz falla mompou ginastera villalobos "
-    "lobos balakirev mussorgsky moussorgsky medtner busoni godowsky alkan faure franck poulenc "
-    "satie chabrier dutilleux boulez gershwin barber copland ives bernstein carter corigliano "
-    "kapustin shostakovich szostakowicz rubinstein borodin glinka lyadov arensky taneyev grieg "
-    "sibelius nielsen dvorak smetana janacek martinu dohnanyi kodaly kurtag enescu weber hummel "
-    "czerny moszkowski zarebski bacewicz lutoslawski szymanowska penderecki handel haendel "
-    "purcell rameau couperin daquin soler galuppi reger wagner berg schonberg schoenberg webern "
-    "hindemith stockhausen cage takemitsu respighi casella berio saint saens gounod bizet gluck "
-    "verdi bellini rossini siloti kempff agosti volodos horowitz cziffra thalberg hamelin field "
-    "rzewski crumb vine hough liebermann muczynski rorem perle wuorinen harbison zwilich kernis "
-    "bolcom tower montero larcher rihm widmann saariaho salonen lindberg rautavaara part "
-    "ustvolskaya schnittke gubaidulina shchedrin silvestrov lysenko kosenko bortkiewicz lyapunov "
-    "glazunov rimsky korsakov cui rebikov catoire blumenfeld hensel viardot chaminade beach "
-    "gottschalk macdowell joplin grainger ireland bax britten walton tippett nancarrow feldman "
-    "reich glass cowell antheil babbitt sessions piston finney turina soler nepomuceno guarnieri "
-    "mignone nazareth lecuona cervantes chavez ponce piazzolla guastavino froberger pachelbel "
-    "buxtehude sweelinck byrd gibbons cimarosa dussek tomasek vorisek suk fibich novak gade "
-    "kuhlau stenhammar sinding alnaes palmgren hamelin friedman rosenthal tausig raff reinecke "
-    "heller burgmuller henselt kalkbrenner herz field dohnanyi weiner veress satie hahn decaux "
-    "severac dukas roussel ibert milhaud honegger francaix jolivet ohana tailleferre enesco "
-    "lipatti moniuszko noskowski zelenski rozycki maciejewski panufnik tansman kilar gorecki "
-    "adams auerbach ades unsuk chin tan dun leschetizky gulda pletnev"
-)
-NAMES_TOO = word_set(
-    "part tower perle beach ireland glass reich sessions piston herz cui suk heller novak "
-    "friedman rosenthal hahn gade field byrd gibbons adams ponce chavez cervantes feldman "
-    "korsakov rimsky montero bax raff cowell walton babbitt berg cage field vine tan dun chin "
-    "weber carter adams barber saint soler wagner crumb ives hough hamelin"
-)
-"""Composers whose names are everybody's: only beside a genre or a work's number."""
-COMPOSERS_GIVEN_NAMES = word_set(
-    "frederic fryderyk fryderyka frederick franz ludwig van johann sebastian wolfgang amadeus "
-    "robert johannes claude maurice sergei sergey alexander joseph domenico felix pyotr peter "
-    "igor modest olivier gyorgy bela karol isaac enrique george camille cesar gabriel nikolai "
-    "samuel marc andre clara fanny carl philipp emanuel"
-)
 CATALOGUES = word_set(
-    "op opus no nos nr n bwv wv k kv d hob woo l s sz bb wq h r rv p m twv hwv fs book books bk "
-    "buch heft cahier volume vol zeszyt ks"
+    "op opus no nos nr nrs n bwv wv k kv d hob woo l s sz bb wq h r rv p m twv hwv fs kk wn "
+    "book books bk buch heft cahier volume vol zeszyt ks livre libro"
 )
-COUNTING = word_set("no nos nr n")
+COUNTING = word_set("no nos nr nrs n")
 """They count anything, competitors too; beside other words of music they count works."""
 WITH_ROMAN = word_set(
-    "book books bk buch heft cahier volume vol zeszyt ks hob no nr concerto sonata"
+    "book books bk buch heft cahier volume vol zeszyt ks livre libro hob no nr concerto sonata"
 )
-PIECE_CONNECTORS = word_set("in and i et & on a sur la de du from by of the en und y + to for w z")
+PIECE_CONNECTORS = word_set(
+    "in and i et & on a sur la de du from by of the en und y + to for w z with mit e ed le les "
+    "para fur pour"
+)
 LINKED = {"ma": word_set("non"), "non": word_set("troppo tanto"),
           "con": word_set("fuoco brio moto spirito espressione anima variazioni bravura"),
           "alla": word_set("turca marcia polacca breve"), "concert": GENRES,
-          "original": word_set("version")}  # fmt: skip
+          "original": word_set("version theme")}  # fmt: skip
 
-NICKNAMES = frozenset(
-    tuple(words.split())
-    for words in (
-        "winter wind", "black key", "black keys", "ocean", "octave", "octaves", "thirds",
-        "double thirds",
-        "sixths", "aeolian harp", "harp", "butterfly", "butterflies", "torrent", "cello",
-        "wrong note",
-        "tristesse", "sunshine", "waterfall", "bees", "horseman", "shepherd boy", "raindrop",
-        "minute", "minute waltz", "petit chien", "farewell", "ladieu", "heroic", "heroique",
-        "military", "tragic", "revolutionary", "funeral march", "marche funebre", "hammerklavier",
-        "appassionata", "moonlight", "waldstein", "pathetique", "les adieux", "tempest", "emperor",
-        "eroica", "pastoral", "hunt", "the hunt", "wanderer", "der wanderer", "quasi una fantasia",
-        "alla turca", "turkish march", "coronation", "jeunehomme", "facile", "italian", "goldberg",
-        "diabelli", "black mass", "white mass",
-        "war sonata", "stalingrad", "wiosenny", "rewolucyjna", "deszczowe", "wojskowy", "heroiczny",
-        "zimowy wicher", "harfa eolska", "egyptian", "dante", "per aspera ad astra", "drama",
-        "la leggierezza", "un sospiro", "waldesrauschen", "gnomenreigen", "la campanella",
-        "la chasse", "feux follets", "wilde jagd", "mazeppa", "vision", "ricordanza",
-        "harmonies du soir", "chasse neige", "paysage", "preludio", "fusees", "english",
-        "concert", "little red riding hood", "i hope i dont", "autumn in warsaw",
-        "lescalier du diable", "devils staircase", "the devils staircase", "arc en ciel",
-        "fanfares",
-        "der zauberlehrling", "vertige", "cordes a vide", "automne a varsovie", "galamb borong",
-    )
-)  # fmt: skip
-"""What some pieces are called; explained beside a piece, or in quotation marks beside one."""
-WORKS = frozenset(
-    tuple(words.split())
-    for words in (
-        "wanderer", "wanderer fantasy", "gaspard de la nuit", "ondine", "le gibet", "scarbo",
-        "gargoyles",
-        "la valse", "petrushka", "petrouchka", "pietruszka", "kreisleriana", "carnaval", "carnival",
-        "faschingsschwank aus wien", "davidsbundlertanze", "davidsbundlertaenze", "papillons",
-        "kinderszenen", "scenes from childhood", "waldszenen", "forest scenes", "bunte blatter",
-        "arabeske", "blumenstuck", "nachtstucke", "gesange der fruhe", "geistervariationen",
-        "pictures at an exhibition", "pictures from an exhibition", "obrazki z wystawy", "islamey",
-        "mephisto", "mephisto waltz", "apres une lecture du dante", "dante sonata",
-        "vallee dobermann",
-        "annees de pelerinage", "years of pilgrimage", "venezia e napoli", "sonetto del petrarca",
-        "petrarch sonnet", "les jeux deaux a la villa deste", "jeux deaux", "funerailles",
-        "benediction de dieu dans la solitude", "reminiscences de don juan",
-        "reminiscences de norma",
-        "rigoletto", "isoldes liebestod", "liebestod", "liebestraum", "danse macabre", "totentanz",
-        "spanish dances", "rhapsodie espagnole", "legende", "legendes",
-        "st francis", "images", "estampes", "lisle joyeuse", "childrens corner",
-        "suite bergamasque",
-        "clair de lune", "pour le piano", "masques", "reflets dans leau", "feux dartifice",
-        "pagodes",
-        "soiree dans grenade", "jardins sous la pluie", "miroirs", "noctuelles", "oiseaux tristes",
-        "une barque sur locean", "alborada del gracioso", "la vallee des cloches",
-        "le tombeau de couperin", "valses nobles et sentimentales", "sonatine", "pavane",
-        "goldberg", "well tempered clavier", "wohltemperiertes klavier", "chromatic fantasy",
-        "french",
-        "nun komm der heiden heiland", "pour les cinq doigts",
-        "pour les tierces", "pour les quartes", "pour les sixtes",
-        "pour les octaves", "pour les huit doigts", "pour les degres chromatiques",
-        "pour les agrements", "pour les notes repetees", "pour les sonorites opposees",
-        "pour les arpeges composes", "pour les accords", "goyescas", "el amor y la muerte",
-        "los requiebros", "el pelele", "quejas", "la maja y el ruisenor", "iberia", "triana",
-        "el albaicin", "asturias", "navarra", "fantasia baetica", "danzas argentinas",
-        "out of doors",
-        "im freien", "romanian folk dances", "mikrokosmos", "allegro barbaro", "metopes", "metopy",
-        "maski", "vers la flamme", "black mass", "etudes tableaux", "moments musicaux",
-        "visions fugitives",
-        "romeo and juliet", "sarcasms", "suggestion diabolique", "cinderella", "the seasons",
-        "les saisons",
-        "dumka", "vingt regards sur lenfant jesus", "vingt regards", "catalogue doiseaux",
-        "regard de lesprit de joie", "musica ricercata", "rhapsody in blue", "concerto in f",
-        "excursions", "phantasy", "piano variations", "the people united",
-        "the people united will never be defeated",
-        "winnsboro cotton mill blues", "fantasia on an ostinato", "suite de danses", "holberg",
-        "lyric pieces",
-        "in the mists", "on an overgrown path", "sonata reminiscenza", "forgotten melodies",
-        "le festin desope",
-        "la campanella", "un sospiro", "don juan", "nutcracker", "die fledermaus",
-        "andante spianato", "andante spianato and grande polonaise brillante", "allegro de concert",
-        "la ci darem la mano", "souvenir de paganini", "rondo a la mazur", "rondo a la krakowiak",
-        "polonaise fantaisie", "polonaise fantasy", "trois nouvelles etudes", "nouvelles etudes",
-        "hexameron", "variations serieuses", "songs without words", "lieder ohne worte", "bourree",
-        "moment musical", "klavierstucke", "drei klavierstucke", "eroica", "diabelli", "fur elise",
-        "rage over a lost penny", "liebesleid", "liebesfreud", "three movements from petrushka",
-        "trois mouvements de petrouchka", "firebird", "le sacre du printemps", "rite of spring",
-        "cuadernos", "musica callada", "scenes dance", "three pieces", "six pieces",
-        "four pieces", "24 preludes",
-        "preludes and fugues", "prelude and fugue", "prelude chorale and fugue",
-        "prelude choral et fugue",
-    )
-)  # fmt: skip
-"""Works that no word of a genre gives away."""
 EVENT_WORDS = word_set(
     "festival academy society institute museum hall foundation school conservatory university "
     "prize award awards medal cup concours competition contest konkurs trio quartet club days "
@@ -203,11 +63,18 @@ _NUMBER = re.compile(r"\d{1,4}[a-e]?")
 _SMALL_NUMBER = re.compile(r"\d{1,2}")
 _ROMAN = re.compile(r"(?=[ivxl])l?x{0,4}(?:ix|iv|v?i{0,3})")
 _SMALL_ROMAN = re.compile(r"i{1,3}|iv|vi{0,3}")
-_TEMPI = word_set(
-    "allegro allegretto andante andantino largo larghetto presto maestoso vivace adagio lento "
-    "moderato finale scherzo rondo marche romance grave intermezzo"
-)
 _QUOTED = re.compile(r'"[^"]*"|[“„][^”“]*[”“]|«[^»]*»|(?<!\w)\'[^\']+\'(?!\w)')
+
+
+def joins_somebody(tokens: Sequence[Token], title: str, at: int) -> bool:
+    """Whether `with Jane` or `and Jane Roe` begins at a position: another player, no work."""
+    strange = [
+        title[token.start].isupper() and token.word not in MUSIC_WORDS | words_of_names()
+        for token in tokens[at + 1 : at + 3]
+    ]
+    if tokens[at].word in WITH_WORDS - AND_WORDS - {"the"}:
+        return bool(strange) and strange[0]
+    return tokens[at].word in AND_WORDS and len(strange) > 1 and all(strange)
 
 
 def catalogued(tokens: Sequence[Token]) -> frozenset[int]:
@@ -256,7 +123,10 @@ def piece_runs(
     sure = [run for run in runs if any(reader.tells(at) or at in telling for at in run)]
     counted = [run for run in runs if run not in sure and set(run) & reader.numbers]
     lists = [run for run in runs if run not in sure and reader.lists_composers(run)]
-    kept = sure + (counted if sure else []) + lists
+    tempos = [run for run in runs if run not in sure and reader.is_heading(run)]
+    kept = (
+        sure + ([*counted, *(run for run in tempos if run not in counted)] if sure else []) + lists
+    )
     return [range(run[0], run[-1] + 1) for run in sorted(kept) if run]
 
 
@@ -304,7 +174,7 @@ class _Reader:
         """Positions of the titles of works, the composer's competition apart."""
         return {
             at
-            for phrase in WORKS
+            for phrase in names_of_works()
             if phrase[0] in self._words
             for at in phrase_positions(self._words, phrase)
             if at in self._free and not self._of_a_competition(at)
@@ -356,7 +226,8 @@ class _Reader:
             if parted or at not in self._free or at in self.numbers or token.tagged:
                 break
             if (
-                token.word in EVENT_WORDS | COMPETITION_WORDS - PIECE_WORDS
+                joins_somebody(self._tokens, self._title, at)
+                or token.word in (EVENT_WORDS | COMPETITION_WORDS | PROSE_WORDS) - PIECE_WORDS
                 or token.word in self._people
             ):
                 return
@@ -387,7 +258,7 @@ class _Reader:
         }
         called = {
             at
-            for phrase in NICKNAMES
+            for phrase in nicknames()
             if phrase[0] in self._words
             for at in phrase_positions(self._words, phrase)
         }
@@ -431,6 +302,10 @@ class _Reader:
             len(composers) > 1 and not others and beside.isdisjoint(EVENT_WORDS | COMPETITION_WORDS)
         )
 
+    def is_heading(self, run: Sequence[int]) -> bool:
+        """Whether a stretch is a movement's tempo, such as `Allegro maestoso`."""
+        return bool(run) and TEMPOS.issuperset(self._word(at) for at in run)
+
     def is_piece_word(self, at: int) -> bool:
         """Whether a word can be a part of a piece's name where it stands."""
         word, before, after = self._word(at), self._word(at - 1), self._word(at + 1)
@@ -444,8 +319,8 @@ class _Reader:
             return True
         if word in PIECE_WORDS | MODES | PIECE_CONNECTORS:
             return True
-        if word in COMPOSERS_GIVEN_NAMES:
-            return after in self._composers | COMPOSERS_GIVEN_NAMES
+        if word in GIVEN_NAMES:
+            return after in self._composers | GIVEN_NAMES
         if len(word) == 1 and word.isalpha() and self._before_composer(at):
             return True
         if self.is_roman_number(at):
@@ -460,7 +335,7 @@ class _Reader:
     def is_roman_number(self, at: int) -> bool:
         """Whether a word is the number of a movement, `III. Largo`, or of a work, `Concerto I`."""
         numbers_it = self._beside(at, -1) in GENRES and self._word(at + 1) not in COMPETITION_WORDS
-        beside = self._word(at + 1) in _TEMPI or numbers_it
+        beside = self._word(at + 1) in TEMPOS or numbers_it
         return beside and _SMALL_ROMAN.fullmatch(self._word(at)) is not None
 
     def _before_composer(self, at: int) -> bool:

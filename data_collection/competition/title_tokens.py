@@ -24,6 +24,7 @@ _TOKEN = re.compile(rf"[^\W_](?:[^\W_]|[\u0300-\u036f]|[{APOSTROPHES}](?=[^\W_])
 _NOUN_AND_NUMBER = re.compile(r"([^\W\d_]+)(\d+)")
 _BREAK = re.compile(rf"[|:;/\\•·~]|\s[{re.escape(HYPHENS)}]|[{re.escape(HYPHENS)}]+\s")
 _BRACKET = re.compile(rf"[{re.escape(OPENING_BRACKETS + CLOSING_BRACKETS)}]")
+_WITH = re.compile(r"(?<!\w)w/(?=\s)")
 _HYPHEN = re.compile(rf"[{re.escape(HYPHENS)}]")
 _GLUED = re.compile(
     rf"({'|'.join(sorted({w for words in ORDINAL_WORDS.values() for w in words}))})"
@@ -54,11 +55,12 @@ def clean(title: str) -> str:
     """Give full-width, mathematical and other dressed-up characters their plain form.
 
     Apostrophes are put aside first, since compatibility forms of some are a space and an accent.
-    Invisible characters go.
+    Invisible characters go, and `w/` is `with`.
     """
     plain = "".join("'" if c in APOSTROPHES else c for c in title)
     composed = unicodedata.normalize("NFKC", plain)
-    return "".join(c for c in composed if unicodedata.category(c) != "Cf")
+    visible = "".join(c for c in composed if unicodedata.category(c) != "Cf")
+    return _WITH.sub("with", visible)
 
 
 def tokenise(title: str) -> list[Token]:

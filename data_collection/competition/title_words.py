@@ -1,7 +1,7 @@
 """The words that titles of competition videos are made of, folded to plain letters.
 
 What belongs here: vocabulary, by meaning, in the languages of the field (English, Polish, German,
-French, Spanish, Italian). What does not: music (`title_pieces`), countries (`countries`), how words
+French, Spanish, Italian). What does not: music (`title_music`), countries (`countries`), how words
 are put together (`title_grammar`, `title_details`), and words of one edition, which its file says.
 """
 
@@ -107,52 +107,20 @@ SAME_ROUND_WORD: Mapping[str, str] = (
 NAMED_ROUNDS = word_set("preliminary quarterfinal semifinal final")
 
 COMPETITION_WORDS = word_set(
-    "international internationale internationaler internationalen internazionale internacional "
-    "piano pianist pianists pianistico pianistica pianisty competition competitions contest "
-    "edition edicion edizione konkurs konkursu konkursie miedzynarodowy miedzynarodowego "
-    "pianistyczny pianistycznego edycja edycji concours wettbewerb wettbewerbs klavierwettbewerb "
-    "concorso concurso"
+    "international intl internationale internationaler internationalen internazionale "
+    "internacional piano pianist pianists pianistico pianistica pianisty competition "
+    "competitions contest edition edicion edizione konkurs konkursu konkursie miedzynarodowy "
+    "miedzynarodowego pianistyczny pianistycznego edycja edycji concours wettbewerb wettbewerbs "
+    "klavierwettbewerb concorso concurso"
 )
 """What any competition calls itself. Not `national` or `junior`: those are other competitions."""
 NAME_ENDINGS = word_set("a s owski owska owskiego owskiej owskim")
 """What is added to a name when a competition is called after it: `Chopina`, `Chopinowski`."""
-NAMESAKES_FIRST_NAMES: Mapping[str, frozenset[str]] = {
-    "chopin": word_set("frederic fryderyk fryderyka frederick federico"),
-    "cliburn": word_set("van"),
-    "tchaikovsky": word_set("pyotr peter"),
-}
-"""First names that a competition's title has or leaves out, in one language or another."""
-HOST_PHRASES: Mapping[str, tuple[str, ...]] = {
-    "chopin": (
-        "warsaw", "warszawa", "warszawie", "varsovie", "warschau", "varsovia", "varsavia",
-        "warsaw poland", "warszawa polska", "filharmonia narodowa", "filharmonii narodowej",
-        "concert hall",
-        "warsaw philharmonic concert hall", "chopin institute", "nifc", "instytut chopina",
-        "narodowy instytut fryderyka chopina",
-    ),
-    "cliburn": (
-        "fort worth", "texas", "tx", "tcu", "texas christian university", "bass hall",
-        "bass performance hall", "nancy lee and perry r bass performance hall", "concert hall",
-        "van cliburn concert hall", "van cliburn concert hall at tcu", "at tcu",
-        "pepsico recital hall",
-    ),
-    "leeds": (
-        "leeds", "leeds town hall", "great hall", "university of leeds",
-        "great hall university of leeds",
-        "liverpool", "philharmonic hall", "st georges hall", "bradford",
-    ),
-    "tchaikovsky": ("moscow", "st petersburg", "great hall", "moscow conservatory"),
-    "elisabeth": ("brussels", "bruxelles", "flagey", "bozar"),
-    "busoni": ("bolzano", "bozen"),
-    "rubinstein": ("tel aviv",),
-}  # fmt: skip
-"""Where a competition takes place, by a word of its name: an edition's file does not say it."""
-
 FILLERS = word_set("the of in at im de la le from")
 PLAYING_WORDS = word_set("perform performs performed performing plays playing played by")
 DECORATION = PLAYING_WORDS | word_set(
     "hd uhd fhd fullhd hq hdr 4k 8k 2k live full complete uncut official video performance audio "
-    "recital solo remastered"
+    "recital solo remastered ossia recording nagranie"
 )
 """Words that say how it was filmed, or that somebody plays: nothing about who or which round."""
 TAG_WORDS = word_set("the classical music classicalmusic pianomusic youtube livemusic")
@@ -209,9 +177,9 @@ ORCHESTRA_WORDS = word_set(
 ANY_ORCHESTRA = word_set("symphony symphonic orchestra orkiestra orkiestry")
 """Alone they are no orchestra's name."""
 ORCHESTRA_NEIGHBOURS = word_set(
-    "warsaw warszawska warszawskiej national narodowa narodowej polish polska polskiej royal "
-    "liverpool halle fort worth chamber radio city bbc state"
+    "national narodowa narodowej polish polska polskiej royal chamber radio city bbc state"
 )
+"""Beside an orchestra's own words, as are those of an edition's places."""
 WITH_WORDS = word_set("with and & + the z mit avec con i und et w wraz")
 AND_WORDS = word_set("and & + i und et e")
 CONDUCTORS = tuple(
@@ -237,3 +205,21 @@ COMPETITOR_WORDS = word_set(
     "competitor contestant candidate participant uczestnik uczestniczka nr no number numer start "
     "startowy"
 )
+
+PROSE_WORDS = word_set(
+    "my your his her their our its i you we he she they it me us who why what when where how is "
+    "are was were be been has have had will would can could do does did not this that these "
+    "about says tells looks gets goes meets thanks introduces explains discusses teaches speaks "
+    "remembers coaches shares reveals joins visits returns reflects celebrates advances chats "
+    "story stories day days life road journey host hosts family friends friend teacher teachers "
+    "student students pupil pupils fan fans words thoughts notes letter letters advice welcome "
+    "hello goodbye diary diaries guide facts minutes seconds questions answers tv radio film "
+    "movie series episode season magazine kids chat music musician musicians artist artists "
+    "stage party dinner food pianist pianists texas tales report update updates live watch "
+    "listen exclusive special breaking inside debut album performances quintet quartet trio duo "
+    "duet sextet violin viola cello flute clarinet soprano tenor baritone choir band ensemble "
+    "vs versus feat featuring ft presents introducing guest scenes spotlight focus conversation "
+    "conversations composer composers commission commissioned premiere chair forum lounge "
+    "lecture symposium recalls"
+)
+"""Words of talk about people, and of playing with others: no work is called by them."""

@@ -37,7 +37,6 @@ from data_collection.competition.title_details import (
     BEFORE_ROUNDS,
     Finder,
     Line,
-    halls_of,
 )
 from data_collection.competition.title_grammar import (
     KNOWN_WORDS,
@@ -45,12 +44,8 @@ from data_collection.competition.title_grammar import (
     is_decoration,
     ordinal,
 )
-from data_collection.competition.title_pieces import (
-    COMPOSERS,
-    GENRES,
-    catalogued,
-    piece_runs,
-)
+from data_collection.competition.title_music import COMPOSERS, GENRES, GIVEN_NAMES
+from data_collection.competition.title_pieces import catalogued, piece_runs
 from data_collection.competition.title_tokens import (
     Token,
     clean,
@@ -63,14 +58,18 @@ from data_collection.competition.title_words import (
     DECORATION,
     FILLERS,
     GUARD_PHRASES,
-    HOST_PHRASES,
     NAME_ENDINGS,
-    NAMESAKES_FIRST_NAMES,
     PLAYING_WORDS,
     SESSION_PHRASES,
     TAG_WORDS,
 )
+from data_collection.competition.title_works import (
+    versions,
+    works_by_form,
+    works_of_repertoire,
+)
 
+EXACT = 100.0
 THRESHOLD = 80.0
 """The lowest score that matches: two misspelt letters, or two of several given names missing."""
 MIN_MARGIN = 8.0
@@ -93,6 +92,7 @@ Reason = Literal[
     "round_conflict",
     "unexplained_words",
     "no_round",
+    "edition_not_named",
 ]
 GENERATIONS = frozenset(("jr", "sr", "junior", "senior", "ii", "iii"))
 FILLERS_OF_A_ROUND = FILLERS | {"w", "during", "podczas", "di", "du", "en"}
@@ -145,6 +145,7 @@ class _Reading:
     round_id: str | None
     pieces: tuple[range, ...]
     misspelt: int
+    names_the_edition: bool
 
 
 class TitleParser:
@@ -158,6 +159,9 @@ class TitleParser:
         edition_name: str = "",
         year: int | None = None,
         title_suffix: str | None = None,
+        places: Sequence[str] = (),
+        composer: str | None = None,
+        titles_name_the_edition: bool = False,
         threshold: float = THRESHOLD,
         min_margin: float = MIN_MARGIN,
     ) -> None:
@@ -175,17 +179,16 @@ class TitleParser:
         self._threshold = threshold
         self._min_margin = min_margin
         self._year = year
+        self._composer = composer
+        self._must_name_the_edition = titles_name_the_edition
+        self._places = [tuple(words_of(place)) for place in places]
         suffix, name = words_of(title_suffix or ""), words_of(edition_name)
         self._edition_phrases = (suffix, name)
         own = frozenset(suffix + name)
         self._namesake = own - COMPETITION_WORDS
         forms = {word + ending for word in own if len(word) > 4 for ending in NAME_ENDINGS}
-        forms |= {
-            first for n, firsts in NAMESAKES_FIRST_NAMES.items() if n in own for first in firsts
-        }
         self._edition_words = (own | forms | COMPETITION_WORDS | {str(year or 0)}) - FILLERS
         self._edition_numbers = {ordinal(word) for word in own} - {None, 0}
-        self._halls = halls_of(own, HOST_PHRASES)
 
     @classmethod
     def for_edition(
@@ -203,6 +206,9 @@ class TitleParser:
             edition_name=edition.name,
             year=edition.year,
             title_suffix=edition.title_suffix,
+            places=edition.places,
+            composer=edition.composer,
+            titles_name_the_edition=edition.titles_name_the_edition,
             threshold=threshold,
             min_margin=min_margin,
         )
@@ -248,7 +254,7 @@ class TitleParser:
             named,
             self._roster_words,
             self._year,
-            self._halls,
+            self._places,
             not self._grammar.numbered,
         )
         reading = self._read_rest(line, rest, performers[0])
@@ -261,6 +267,9 @@ class TitleParser:
         if round_hint not in (None, round_id):
             detail = f"title: {round_id}, playlist: {round_hint}"
             return TitleRejection("round_conflict", detail, candidates)
+        if self._must_name_the_edition and round_hint is None and not reading.names_the_edition:
+            detail = "it names neither the edition nor its year, and is in no round's playlist"
+            return TitleRejection("edition_not_named", detail, candidates)
         score = performers[0].score - COST_OF_MISSPELT_WORD * reading.misspelt
         if score < self._threshold:
             return TitleRejection("low_score", f"{score:g} < {self._threshold:g}", candidates)
@@ -283,17 +292,50 @@ class TitleParser:
         grown = _grown_names(tokens, line.named, of_round)
         if grown:
             return "unexplained_words", " ".join(tokens[at].word for at in grown)
+        credited = versions(line, rest)
+        rest -= credited
         pieces = piece_runs(
             tokens, rest, title=line.text, people=self._roster_words, namesake=self._namesake
         )
-        rest -= {at for run in pieces for at in run}
+        of_music = {at for run in pieces for at in run}
+        rest -= of_music
         rest -= _explained(AFTER_PIECES, line, rest)
         rest -= self._countries(line, rest, performer.name)
         left, misspelt = self._unexplained(line, rest, of_round, performer.name)
+        named = self._names_the_edition(line, rest)
+        if left:
+            sure = bool(rounds) and named and performer.score == EXACT
+            small = {at for at in rest if tokens[at].word in FILLERS}
+            free = of_music | credited | small | set(left)
+            works = self._works(line, free, set(left), sure=sure)
+            left = [at for at in left if not any(at in work for work in works)]
+            pieces = [run for run in pieces if not any(run[0] in work for work in works)]
+            pieces = sorted([*pieces, *works], key=lambda run: run[0])
         if left:
             return "unexplained_words", " ".join(tokens[at].word for at in left)
         misspelt += sum(phrase.misspelt for phrase in rounds)
-        return _Reading(next(iter(round_ids), None), tuple(pieces), misspelt)
+        return _Reading(next(iter(round_ids), None), tuple(pieces), misspelt, named)
+
+    def _works(self, line: Line, free: Set[int], left: Set[int], *, sure: bool) -> list[range]:
+        """Find works among words that nothing explains; by form alone only where all else is sure.
+
+        In a competition of one composer nobody else's work is played.
+        """
+        works = works_of_repertoire(line, free, left, self._composer)
+        if sure and self._composer is None:
+            left = left - {at for work in works for at in work}
+            places = {word for place in self._places for word in place}
+            works += works_by_form(line, free, left, self._edition_words | places)
+        return works
+
+    def _names_the_edition(self, line: Line, rest: Set[int]) -> bool:
+        """Whether a title has the edition's suffix, year or number; `rest` may hold the number."""
+        words = line.words
+        suffix = self._edition_phrases[0]
+        if str(self._year) in words or (suffix and phrase_positions(words, suffix)):
+            return True
+        named = frozenset(rest) | phrase_positions(words, self._edition_phrases[1])
+        return any(ordinal(words[at]) in self._edition_numbers for at in named)
 
     def _countries(self, line: Line, rest: Set[int], performer: str) -> frozenset[int]:
         """Positions of the performer's countries, and of others named beside one of them.
@@ -423,7 +465,7 @@ class TitleParser:
         tokens = line.tokens
         suffixes = set(words_of(performer)) & GENERATIONS
         explained = self._edition_words | suffixes
-        of_tags = explained | DECORATION | TAG_WORDS | set(words_of(performer))
+        of_tags = explained | GIVEN_NAMES | DECORATION | TAG_WORDS | set(words_of(performer))
         plays = any(t.word in PLAYING_WORDS | GENRES for t in tokens)
         left: list[int] = []
         misspelt = 0
@@ -431,7 +473,11 @@ class TitleParser:
             word = tokens[at].word
             if word in explained or ordinal(word) in self._edition_numbers or is_decoration(word):
                 continue
+            if word in GIVEN_NAMES and self._is_namesake(tokens, at + 1):
+                continue
             if tokens[at].tagged and (_is_made_of(word, of_tags) or word in COMPOSERS):
+                continue
+            if word.endswith(str(self._year)) and _is_made_of(word, explained):
                 continue
             near = set(range(at - 2, at + 3))
             if word == "the" and near & of_round:
@@ -443,6 +489,12 @@ class TitleParser:
             elif word not in FILLERS or not self._near_edition_word(tokens, at):
                 left.append(at)
         return left, misspelt
+
+    def _is_namesake(self, tokens: Sequence[Token], at: int) -> bool:
+        """Whether the edition's own name stands there: `Frédéric Chopin`, `Van Cliburn`."""
+        forms = self._namesake | {name + end for name in self._namesake for end in NAME_ENDINGS}
+        joined = at < len(tokens) and tokens[at].segment == tokens[at - 1].segment
+        return joined and tokens[at].word in forms
 
     def _is_misspelt_edition_word(self, word: str) -> bool:
         return word not in KNOWN_WORDS | self._roster_words and any(

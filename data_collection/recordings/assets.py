@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 import polars as pl
 
-from data_collection.asset_pages import SHOWN_ROWS, bar_chart, column_schema, markdown_table
+from data_collection.asset_pages import SHOWN_ROWS, bar_chart, cell, column_schema, markdown_table
 from data_collection.batching import run_per_partition
 from data_collection.partitions import register_partitions
 from data_collection.recordings.collection import (
@@ -50,6 +50,18 @@ FETCH_POOL = "fetch"
 AUDIO_BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=100)
 SEGMENTS_BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=200)
 SHOWN_FILE_COLUMNS = ("title", "reason", "detail", "source_url")
+NOT_SHOWN_COLUMNS = frozenset(
+    ("source_url", "source_id", "match_margin", "listed", "block", "block_problems")
+)
+LONGEST_MESSAGE = 4000
+
+
+def failure(error: Exception) -> dg.Failure:
+    """A failure for a person to read; raise it `from None`, for a cause is shown as it is.
+
+    An error's message may quote a page, a file, or a name.
+    """
+    return dg.Failure(cell(str(error), LONGEST_MESSAGE), allow_retries=False)
 
 
 def tier_partitions(tier: Tier) -> dg.DynamicPartitionsDefinition:
@@ -94,7 +106,7 @@ def _recordings(tier: Tier, upstream: list[dg.AssetKey]) -> dg.AssetsDefinition:
         try:
             catalogue = tier.find_recordings(opened)
         except (CatalogueError, RecordingError) as error:
-            raise dg.Failure(str(error), allow_retries=False) from error
+            raise failure(error) from None
         for name, rows in catalogue.files.items():
             write_rows(opened, f"{tier.folder(name)}.jsonl", rows)
         stored = write_rows(opened, f"{tier.folder('recordings')}.jsonl", catalogue.recordings)
@@ -109,9 +121,7 @@ def _recordings(tier: Tier, upstream: list[dg.AssetKey]) -> dg.AssetsDefinition:
         hours = sum(recording.duration_s or 0.0 for recording in catalogue.recordings) / 3600
         shown = [recording.model_dump() for recording in catalogue.recordings[:SHOWN_ROWS]]
         columns = tuple(
-            name
-            for name in tier.recording_model.model_fields
-            if name not in ("source_url", "source_id", "match_margin", "listed")
+            name for name in tier.recording_model.model_fields if name not in NOT_SHOWN_COLUMNS
         )
         counts = Counter(
             str(getattr(recording, tier.plotted_by)) for recording in catalogue.recordings
@@ -175,7 +185,7 @@ def _audio(tier: Tier) -> dg.AssetsDefinition:
                 "original_bytes": int(facts["original_bytes"] or 0),
                 "original_format": str(facts["original_format"]),
                 **({"cut_from": str(facts["cut_from"])} if "cut_from" in facts else {}),
-                "title": catalogue[receipt.recording_id].title,
+                "title": cell(catalogue[receipt.recording_id].title),
             }
 
         def stage(key: str) -> Settled:
@@ -279,7 +289,7 @@ def _metadata(tier: Tier) -> dg.AssetsDefinition:
             rows, found = collected_rows(opened, tier, standings(opened, tier))
             stored = write_rows(opened, f"{tier.folder('metadata')}.jsonl", rows)
         except RecordingError as error:
-            raise dg.Failure(str(error), allow_retries=False) from error
+            raise failure(error) from None
         done = [item for item in found if item.state == "done"]
         not_done = [item for item in found if item.state != "done"]
         by_label = Counter(str(getattr(row, tier.plotted_by, "")) for row in rows)
@@ -320,4 +330,4 @@ def _catalogue(store: Store, tier: Tier) -> list[Recording]:
     try:
         return read_recordings(store, tier)
     except SetupError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+        raise failure(error) from None

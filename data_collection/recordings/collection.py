@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from data_collection.recordings.errors import RecordingError
-from data_collection.recordings.receipts import Receipt, read_receipt
+from data_collection.recordings.receipts import FINISHED, Receipt, read_receipt
 from data_collection.recordings.rows import read_rows
 from data_collection.recordings.stages import read_segments
 from data_collection.recordings.store import Store
@@ -60,6 +60,9 @@ def standing(store: Store, tier: Tier, recording: Recording) -> Standing:
         if receipt is None:
             return Standing(recording, receipts, stage, "missing", "not_tried", None)
         receipts[stage] = receipt
+        if stage == "audio" and _is_cut_elsewhere(recording, receipt):
+            detail = "the catalogue has moved where it is cut; materialize audio again"
+            return Standing(recording, receipts, stage, "missing", "cut_moved", detail)
         changed = [name for name in made if receipt.inputs.get(name, made[name]) != made[name]]
         if receipt.state == "done" and changed:
             detail = f"{', '.join(changed)} is not what it was made from; materialize it again"
@@ -71,6 +74,14 @@ def standing(store: Store, tier: Tier, recording: Recording) -> Standing:
                 recording, receipts, stage, receipt.state, receipt.reason, receipt.detail
             )
     return Standing(recording, receipts, STAGES[-1], "done", None, None)
+
+
+def _is_cut_elsewhere(recording: Recording, audio: Receipt) -> bool:
+    """Whether the stored part has other bounds than the catalogue's: its labels are not of it."""
+    if recording.cut_from is None or audio.state not in FINISHED:
+        return False
+    stated = (recording.source_start_s or 0.0, recording.source_end_s)
+    return stated != tuple(audio.parameters.get(f"source_{at}_s") for at in ("start", "end"))
 
 
 def standings(store: Store, tier: Tier) -> list[Standing]:

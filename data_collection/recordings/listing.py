@@ -15,10 +15,16 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from data_collection.recordings.errors import CatalogueError, RecordingError
+from data_collection.recordings.errors import CatalogueError, ItemError, RecordingError
 from data_collection.recordings.fetch import FetchOptions, quiet_options
 from data_collection.recordings.fetch_errors import fetch_error
-from data_collection.recordings.video_page import VideoPage, description_of, one_line, page_of
+from data_collection.recordings.video_page import (
+    VideoPage,
+    description_of,
+    one_line,
+    page_of,
+    seconds_of,
+)
 
 MAX_DEPTH = 4
 """A channel holds tabs, a tab holds playlists, a playlist holds videos."""
@@ -119,6 +125,11 @@ def read_video_page(url: str, options: FetchOptions | None = None) -> VideoPage:
             info = _first_page(downloader, url, depth=0)
     except (yt_dlp.utils.YoutubeDLError, RequestError, OSError) as error:
         raise fetch_error(str(error), what=url, folder="") from error
+    except Exception as error:  # yt-dlp stumbles over pages whose fields have other types
+        raise ItemError(
+            "page_unreadable",
+            f"{url}: yt-dlp cannot read this page ({type(error).__name__}: {error}); look at it",
+        ) from error
     return page_of(info)
 
 
@@ -190,7 +201,6 @@ def _video(downloader: Any, entry: Mapping[str, Any], *, listing: str) -> Listed
     stated_id = guid or (entry.get("id") if extractor not in (None, "Generic") else None)
     generic_id = downloader.get_info_extractor("Generic")._generic_id(url)
     source_id = one_line(str(stated_id or entry.get("id") or generic_id))
-    duration = entry.get("duration")
     return ListedVideo(
         recording_id=recording_id_for(
             source_id=source_id,
@@ -201,7 +211,7 @@ def _video(downloader: Any, entry: Mapping[str, Any], *, listing: str) -> Listed
         source_id=source_id,
         source_url=url,
         title=one_line(str(entry.get("title") or "")),
-        duration_s=float(duration) if duration else None,
+        duration_s=seconds_of(entry.get("duration")) or None,
         # YouTube's listings cut descriptions short; a feed has them whole.
         description=None if extractor == "Youtube" else description_of(entry.get("description")),
     )

@@ -12,7 +12,6 @@ from data_collection.recordings.segments import ClipGrid
 from data_collection.recordings.sounds import SoundScorer, SoundThresholds
 from data_collection.recordings.store import Store
 
-
 DEFAULT_THRESHOLDS = SoundThresholds()
 
 

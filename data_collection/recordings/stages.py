@@ -221,7 +221,8 @@ def _finished(original: Settled) -> Receipt:
     """The original's receipt; what went wrong with it is what goes wrong with each of its parts.
 
     Raises:
-        RecordingError: of the class that the original's own fault had.
+        ItemError: the original failed.
+        WorldError: it is blocked, whoever is at fault: its receipt says no more than that.
     """
     receipt = original.receipt
     if receipt.state in FINISHED:

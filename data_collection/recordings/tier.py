@@ -49,7 +49,7 @@ class SegmentRow(BaseModel):
     piece_share: float | None = Field(
         ge=0, le=1, description="share of the segment that the piece covers"
     )
-    piece_source: str | None = Field(description="override, session, description, chapters, title")
+    piece_source: str | None = Field(description="override, description, chapters or title")
     piece_because: str | None = Field(description="why there is no piece")
     segment_start: float = Field(ge=0, description="start in the recording, in seconds")
     segment_end: float = Field(gt=0, description="end in the recording, in seconds")

@@ -12,9 +12,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MAX_DESCRIPTION_CHARS = 100_000
-"""YouTube allows 5,000; a feed may hold anything, and what comes after is nobody's programme."""
+MAX_DESCRIPTION_CHARS = 250_000
+"""YouTube allows 5,000; a feed may hold anything. More than any reader of programmes reads, so that
+one sees that a text goes on: a session's last block ends where the next begins, read or not."""
 MAX_CHAPTERS = 1_000
+LONGEST_S = 100 * 86_400
 
 
 class Chapter(BaseModel):
@@ -39,20 +41,26 @@ class VideoPage(BaseModel):
 
 def page_of(info: Mapping[str, Any]) -> VideoPage:
     """Read yt-dlp's answer; what is missing or senseless in it is left out."""
-    duration = info.get("duration")
     return VideoPage(
         description=description_of(info.get("description")),
         chapters=tuple(_chapters(info.get("chapters") or ())),
-        duration_s=float(duration) if isinstance(duration, int | float) and duration > 0 else None,
+        duration_s=seconds_of(info.get("duration")) or None,
     )
+
+
+def seconds_of(stated: object) -> float | None:
+    """Seconds of a video: finite, not negative, under 100 days; None for anything else."""
+    if not isinstance(stated, int | float) or not 0 <= stated < LONGEST_S:
+        return None
+    return float(stated)
 
 
 def description_of(text: object) -> str | None:
     """A description that a file can hold: bounded, no half of a surrogate pair, no NUL."""
     if not isinstance(text, str) or not text.strip():
         return None
-    short = text[:MAX_DESCRIPTION_CHARS].encode("utf-8", "replace").decode()
-    return short.replace("\0", "").replace("\r\n", "\n")
+    clean = text.replace("\0", "").replace("\r\n", "\n")[:MAX_DESCRIPTION_CHARS]
+    return clean.encode("utf-8", "replace").decode()
 
 
 def one_line(text: str) -> str:
@@ -62,10 +70,10 @@ def one_line(text: str) -> str:
 
 def _chapters(stated: Iterable[Mapping[str, Any]]) -> Iterator[Chapter]:
     for chapter in islice(stated, MAX_CHAPTERS):
-        start, end = chapter.get("start_time"), chapter.get("end_time")
-        if isinstance(start, int | float) and start >= 0:
+        start_s = seconds_of(chapter.get("start_time"))
+        if start_s is not None:
             yield Chapter(
-                start_s=float(start),
-                end_s=float(end) if isinstance(end, int | float) else None,
+                start_s=start_s,
+                end_s=seconds_of(chapter.get("end_time")),
                 title=one_line(str(chapter.get("title") or "")),
             )

@@ -45,6 +45,7 @@ from data_collection.repertoire.words import (
 
 MOST_ITEMS = 110
 MOST_NUMBER = 2000
+_TWENTY = 20
 _SYSTEMS = word_set("op opus bwv woo hob hoboken kk wn hwv sz kv k d s l m b brown")
 _NEEDS_COMPOSER = {
     "k": ("mozart", "scarlatti"), "kv": ("mozart",), "d": ("schubert",), "s": ("liszt",),
@@ -62,7 +63,9 @@ _LARGE_GENRES = frozenset(
 _KOBYLANSKA = re.compile(r"(?:anh)?[ivx]+[a-c]?")
 _QUOTES = frozenset('"“”„«»')
 _YEAR = re.compile(r"1[5-9]\d\d|20\d\d")
-_GLUED_TONE = re.compile(r"([a-h](?:is|es|s)?)(dur|moll?)")
+_GLUED = re.compile(
+    r"([a-h](?:is|es|s)?)(dur|moll?)|(major|minor|dur|moll)(op(?:us)?)|([a-g])(flat|sharp)"
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class Mention:
     references: list[Reference] = field(default_factory=list)
     posthumous: bool = False
     selection: bool = False
+    part: bool = False
     names: list[tuple[tuple[str, ...], Work]] = field(default_factory=list)
     movements: list[int] = field(default_factory=list)
     unexplained: list[str] = field(default_factory=list)
@@ -98,6 +102,15 @@ class Mention:
     def names_a_work(self) -> bool:
         """Whether there is anything that a work is called by."""
         return bool(self.genres or self.references or self.names)
+
+    @property
+    def is_title(self) -> bool:
+        """Whether it is nothing but tempos and kinds: `Scherzo. Molto vivace`."""
+        told = self.composers or self.references or self.numbers or self.tonalities or self.count
+        only = not (told or self.plural or self.posthumous or self.unexplained or self.noise)
+        names = [word for name, _ in self.names for word in name]
+        musical = all(word in TEMPOS or word in GENRES for word in names)
+        return only and musical and bool(self.tempos or self.genres)
 
 
 def read_mentions(text: str, catalogue: Catalogue) -> list[Mention]:
@@ -117,15 +130,16 @@ def read_mentions(text: str, catalogue: Catalogue) -> list[Mention]:
 
 
 def _split_glued(tokens: list[Token]) -> list[Token]:
-    """Part `cmoll` and `Asdur`."""
+    """Part `cmoll`, `Asdur`, `Gflat` and `majorOp`."""
     parted: list[Token] = []
     for token in tokens:
-        glued = _GLUED_TONE.fullmatch(token.word)
+        glued = _GLUED.fullmatch(token.word)
         if glued:
-            middle = token.start + len(glued[1])
-            head, tail = token.written[: len(glued[1])], token.written[len(glued[1]) :]
-            parted.append(Token(glued[1], head, token.before, token.start, middle))
-            parted.append(Token(glued[2], tail, "", middle, token.end))
+            first, second = filter(None, glued.groups())
+            middle = token.start + len(first)
+            head, tail = token.written[: len(first)], token.written[len(first) :]
+            parted.append(Token(first, head, token.before, token.start, middle))
+            parted.append(Token(second, tail, "", middle, token.end))
         else:
             parted.append(token)
     return parted
@@ -187,6 +201,7 @@ class _Reader:
         self.free = [True] * len(tokens)
         self.mention = Mention()
         self.last_reference_at = -1
+        self.named_at: set[int] = set()
         self.languages = [LANGUAGE_OF[w] for w in self.words if w in LANGUAGE_OF]
 
     def read(self) -> Mention:
@@ -198,6 +213,7 @@ class _Reader:
         self._read_numbers()
         self._read_genres()
         self._read_rest()
+        self.mention.part = self._names_a_part()
         common = ALL_LANGUAGES
         for languages in reversed(self.languages):  # genres tell more surely than small words
             common = common & languages or common
@@ -236,6 +252,8 @@ class _Reader:
                 at += 1
                 continue
             self.mention.names += [(n, w) for n, w in found if len(n) == longest]
+            if longest > 1 or self.words[at] not in TEMPOS:
+                self.named_at |= set(range(at, at + longest))
             for position in range(at, at + longest):
                 self.free[position] = self.words[position] in GENRES
             at += longest
@@ -598,8 +616,10 @@ class _Reader:
                 return
             count = self._number_at(position) or CARDINALS.get(self.words[position])
             if count and self.free[position]:
-                self.mention.count = count
-                self._take(position, position + 1)
+                tens = CARDINALS.get(self._word(position - 1), 0)
+                joined = tens == _TWENTY and count < 10 and self._near(position)
+                self.mention.count = count + tens if joined else count
+                self._take(position - joined, position + 1)
                 return
 
     def _read_genres(self) -> None:
@@ -620,12 +640,20 @@ class _Reader:
                 numbered = self._word(at - 1) in ROMANS and not self.free[at - 1]
                 listed = _is_movement_title(self.tokens, at) and self._is_listed(at)
                 titled = numbered and _is_movement_title(self.tokens, at)
+                if mention.genres and self._is_manner(at):
+                    continue
                 if titled or (mention.genres and (numbered or listed)):
                     mention.tempos.append(word)
                     continue
                 self.languages.append(genre.languages)
                 mention.genres.append(genre.name)
                 mention.plural = mention.plural or genre.plural
+
+    def _is_manner(self, at: int) -> bool:
+        """Whether a kind only says how: `à la mazurka`, `alla polacca`, `quasi sonata`."""
+        before = self._word(at - 1)
+        french = before == "la" and self._word(at - 2) == "a"
+        return french or before in ("alla", "quasi")
 
     def _is_listed(self, at: int) -> bool:
         """Whether a title stands among tempos: `I. Grave, II. Scherzo`."""
@@ -658,6 +686,44 @@ class _Reader:
             and at > 0
             and not _LARGE_GENRES.isdisjoint(self.words[at + 1 : at + 4])
             for at, word in enumerate(self.words)
+        )
+
+    def _names_a_part(self) -> bool:
+        """Whether a title without a number follows a whole: `Sonata, Op. 58: Finale. Presto`.
+
+        Several titles are a table of contents, and what follows a dash or stands in brackets may be
+        a nickname or a pianist unless it is nothing but tempos.
+        """
+        for at in range(len(self.words) - 1, 0, -1):
+            gap = self.tokens[at].before
+            if set(gap) & set(",;/"):
+                return False
+            colon = ":" in gap
+            if colon or "(" in gap or " - " in gap:
+                return self._is_title(at, colon) and self._tells_before(at)
+        return False
+
+    def _is_title(self, at: int, colon: bool) -> bool:
+        tail = range(at, len(self.words))
+        musical = all(
+            self.words[t] in TEMPOS
+            or (self.words[t] in GENRES and _is_movement_title(self.tokens, t))
+            for t in tail
+        )
+        if musical:
+            return colon or not any(t in self.named_at for t in tail)
+        strange = any(
+            self.free[t] and not self._explains_itself(self.words[t], t)
+            and self.words[t] not in TEMPOS | CARDINALS.keys()
+            for t in tail
+        )  # fmt: skip
+        known = any(t in self.named_at or self._number_at(t) is not None for t in tail)
+        return colon and strange and not known
+
+    def _tells_before(self, at: int) -> bool:
+        return any(
+            word in GENRES or word in _SYSTEMS or position in self.named_at
+            for position, word in enumerate(self.words[:at])
         )
 
     def _explains_itself(self, word: str, at: int) -> bool:

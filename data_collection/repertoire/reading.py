@@ -20,6 +20,7 @@ from data_collection.repertoire.catalogue import (
     Work,
     catalogue,
     parent_key,
+    phrase,
     readable_key,
 )
 from data_collection.repertoire.letters import word_set
@@ -31,7 +32,7 @@ from data_collection.repertoire.mentions import (
     read_mentions,
 )
 from data_collection.repertoire.pieces import Piece, contains
-from data_collection.repertoire.words import COMPOSERS, GENRES, TEMPOS
+from data_collection.repertoire.words import CARDINALS, COMPOSERS, GENRES, TEMPOS
 
 MOST_UNEXPLAINED = 2
 """So many words of a wording may be unknown where a catalogue's number or a name is known."""
@@ -47,6 +48,7 @@ _PROLIFIC = frozenset({"scarlatti", "soler", "bach", "haydn", "mozart", "handel"
 _SEVERAL_MOVEMENTS = word_set(
     "sonata concerto sonatine suite partita fantasy prelude+fugue variations rhapsody"
 )
+_WITH_TITLES = word_set("sonata concerto sonatine suite partita quintet")
 _SIDES = re.compile(r"\s/\s|\s?\|\s?|\n|(?<=\d)/(?=[^\W\d_]{4})|\s//\s|(?<=[^\W\d_]{4})/(?=\s)")
 
 Doubt = Literal["nothing", "unclear", "contradiction", "noise"]
@@ -65,6 +67,8 @@ class Reading:
         unexplained: words that say nothing known, of the language that has most of them; a reason
             to doubt a line of prose.
         movements: movements it names, for a line that names nothing else.
+        is_tempo: whether there is a tempo in it.
+        is_title: whether it is nothing but tempos and kinds, as a movement's title is.
     """
 
     pieces: tuple[Piece, ...] = ()
@@ -75,6 +79,7 @@ class Reading:
     unexplained: tuple[str, ...] = ()
     movements: tuple[int, ...] = ()
     is_tempo: bool = False
+    is_title: bool = False
 
 
 class _RefusalError(Exception):
@@ -99,6 +104,12 @@ def read_piece(text: str, *, default_composer: str | None) -> Piece | None:
 def read_pieces(text: str, *, default_composer: str | None) -> tuple[Piece, ...]:
     """Read a wording that may name several pieces, in its order; empty where it is in doubt."""
     return read_wording(text, default_composer=default_composer).pieces
+
+
+def has_movements(piece: Piece) -> bool:
+    """Whether a piece is all of a known sonata, concerto or suite."""
+    work = catalogue().work(piece.composer, piece.work)
+    return work is not None and piece.movement is None and bool(work.genres & _WITH_TITLES)
 
 
 def read_wording(text: str, *, default_composer: str | None) -> Reading:
@@ -201,6 +212,7 @@ def _facts(
         unexplained=max(unexplained, key=len, default=()),
         movements=tuple(number for mention in mentions for number in mention.movements),
         is_tempo=any(mention.tempos for mention in mentions),
+        is_title=all(mention.is_title for mention in mentions),
     )
 
 
@@ -481,14 +493,15 @@ class _Resolver:
         composer = self.composer or ""
         members = self.books.members(composer, key)
         work = self.books.work(composer, key)
-        if members:
+        books = [w for w in self._names() if parent_key(w.key) == key and "-book" in w.key]
+        if len({w.key for w in books}) == 1:
+            work = books[0]
+        elif members:
             return self._set(key, work, members)
         if work is None:
             return self._unlisted(key)
-        books = [w for w in self._names() if parent_key(w.key) == key]
-        chosen = books[0] if len({w.key for w in books}) == 1 else work
-        self._require_fit(chosen)
-        return chosen.piece()
+        self._require_fit(work)
+        return work.piece()
 
     def _set(self, key: str, work: Work | None, members: Sequence[Work]) -> Piece:
         """A set played whole, or the number of it that tonality or nickname tells."""
@@ -641,7 +654,8 @@ class _Resolver:
     def _most_specific(self, works: Sequence[Work]) -> list[Piece]:
         """Keep what is named within a set that is named too; all of a set are the set."""
         unique = list({(w.key, w.movement): w for w in works}.values())
-        exact = [w for w in unique if w.genres == self.genres]
+        own = {g for name, _ in self.mention.names for word in name for g in _genres_of(word)}
+        exact = [w for w in unique if w.genres == self.genres and not self.genres <= own]
         if len(exact) == 1 and len({w.key for w in unique}) > 1 and self.genres:
             unique = exact
         wholes = [
@@ -704,6 +718,8 @@ class _Resolver:
         complete = self.books.is_complete(composer, self.genres)
         lone = len(works) == 1 and not works[0].numbers
         told = bool(number or self.mention.tonalities or self.mention.posthumous)
+        if not told and self.genres <= _ASIDE:
+            raise _RefusalError("unclear", "it may be a movement", candidates)
         if len(candidates) == 1 and (lone or number or (complete and (told or len(works) == 1))):
             return candidates[0].piece()
         if len(candidates) > 1:
@@ -774,8 +790,13 @@ class _Resolver:
     def _with_movements(self, piece: Piece) -> list[Piece]:
         numbers = sorted(set(self.mention.movements))
         work = self.books.work(piece.composer, piece.work)
-        single = work is not None and work.genres and not work.genres & _SEVERAL_MOVEMENTS
-        if self.mention.selection and not numbers and not single and not piece.movement:
+        kinds = work.genres if work is not None else self.genres
+        single = bool(kinds) and not kinds & _SEVERAL_MOVEMENTS
+        in_part = self.mention.selection or self.mention.part
+        cycle = work is not None and not kinds and not self.mention.references
+        strange = set(self.mention.unexplained) - set(phrase(piece.title)) - CARDINALS.keys()
+        in_part = in_part or (cycle and bool(strange))
+        if in_part and not numbers and not single and not piece.movement:
             raise _RefusalError("unclear", f"a part of {piece.title}, and not which", [])
         if not numbers or piece.movement or single:
             return [piece]

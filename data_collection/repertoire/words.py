@@ -49,6 +49,7 @@ fantasy: en fantasy/fantasies; en,it,es fantasia/fantasias,fantasie; fr fantaisi
   de fantasie,phantasie/fantasien; pl fantazja/fantazje
 barcarolle: en,fr,de barcarolle/barcarolles; pl barkarola/barkarole; es,it barcarola;
   it barcarolla
+quintet: en quintet/quintets; fr quintette; de quintett; pl kwintet; es quinteto; it quintetto
 berceuse: en,fr,de,pl,es,it berceuse/berceuses; pl kolysanka; en lullaby
 rondo: en,de,pl,it,es,fr rondo/rondos; fr rondeau; pl ronda
 impromptu: en,fr,de,pl,es,it impromptu/impromptus; it improvviso; pl ekspromt
@@ -90,6 +91,7 @@ FOLLOWS: Mapping[tuple[str, str], str] = {
     ("piano", "pieces"): "klavierstuck",
     ("piano", "piece"): "klavierstuck",
     ("piano", "concerto"): "concerto",
+    ("piano", "quintet"): "quintet",
     ("piano", "sonata"): "sonata",
 }
 """Genres of two words."""
@@ -275,7 +277,10 @@ CARDINALS: Mapping[str, int] = {
         6: "six szesc sechs seis sei", 7: "seven siedem sieben sept siete sette",
         8: "eight osiem acht huit ocho otto", 9: "nine dziewiec neun neuf nueve nove",
         10: "ten dziesiec zehn dix diez dieci", 12: "twelve dwanascie zwolf douze doce dodici",
-        15: "fifteen", 24: "twentyfour vierundzwanzig",
+        11: "eleven jedenascie elf onze", 13: "thirteen", 14: "fourteen", 15: "fifteen",
+        16: "sixteen", 18: "eighteen osiemnascie",
+        20: "twenty dwadziescia zwanzig vingt veinte venti",
+        24: "twentyfour vierundzwanzig ventiquattro veinticuatro",
     }.items()
     for word in words.split()
 }  # fmt: skip
@@ -315,11 +320,12 @@ FILLERS = word_set(
     "wielki wielka wielkie grand great brillante brilliant blyskotliwy tonacja key version wersja "
     "fassung oeuvre utwor work books volumes nouvelle original complete whole calosc tour "
     "temat theme thema tema by von der die das dem op opus set cycle cykl dzielo wydanie s "
-    "annees annee pelerinage opery opera polish national edition narodowe urtext"
+    "annees annee pelerinage opery opera concert polish national edition narodowe urtext"
 )
 ENCORE_WORDS = word_set("bis bisy encore encores zugabe zugaben rappel")
 NOISE = word_set(
-    "subscribe subskrybuj kanal channel video videos film filmy watch ogladaj obejrzyj listen "
+    "subscribe subskrybuj zobacz takze also sprawdz "
+    "kanal channel video videos film filmy watch ogladaj obejrzyj listen "
     "sluchaj posluchaj album albums recording recordings nagranie nagrania nagran cd dvd buy kup "
     "tickets bilety playlist playlista link links http https www com more wiecej next our nasz "
     "nasze your twoj interview wywiad masterclass lesson lekcja about history historia composed "

@@ -7,7 +7,7 @@ abbreviated, accented, or differ from each other by a letter or a gender.
 
 from __future__ import annotations
 
-from data_collection.competition.editions import Round
+from data_collection.competition.editions import BUNDLED_EDITIONS, Round, read_edition
 from data_collection.competition.roster import Competitor
 from data_collection.competition.titles import TitleParser
 
@@ -80,6 +80,8 @@ PEOPLE: dict[str, dict[str, str]] = {
         "Xiaohui Deng": "China",
     },
 }
+CHOPIN = read_edition(BUNDLED_EDITIONS / "chopin2025.yaml")
+CLIBURN = read_edition(BUNDLED_EDITIONS / "cliburn2022.yaml")
 CHOPIN_ROUNDS = (
     Round(id="stage1", title_words=("first", "I etap")),
     Round(id="stage2", title_words=("second", "II etap")),
@@ -103,8 +105,16 @@ def roster_of(edition: str) -> list[Competitor]:
 def parser_of(edition: str, roster: list[Competitor] | None = None) -> TitleParser:
     """The parser of an edition, over its roster or over another one."""
     rounds, name, year, suffix = _FILES[edition]
-    people = roster_of(edition) if roster is None else roster
-    return TitleParser(rounds, people, edition_name=name, year=year, title_suffix=suffix)
+    bundled = CLIBURN if edition.startswith("cliburn") else CHOPIN
+    return TitleParser(
+        rounds,
+        roster_of(edition) if roster is None else roster,
+        edition_name=name,
+        year=year,
+        title_suffix=suffix,
+        places=bundled.places,
+        composer=bundled.composer,
+    )
 
 
 _FILES: dict[str, tuple[tuple[Round, ...], str, int, str | None]] = {

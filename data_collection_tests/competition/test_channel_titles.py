@@ -13,6 +13,7 @@ import pytest
 from data_collection.competition.editions import Round
 from data_collection.competition.roster import Competitor
 from data_collection.competition.titles import TitleMatch, TitleParser
+from data_collection_tests.competition.made_editions import CHOPIN, CLIBURN
 
 MISSED = "a person would take it; the parser leaves it to one"
 NAMES = {
@@ -48,6 +49,8 @@ PARSERS = {
         edition_name="XIX International Fryderyk Chopin Piano Competition",
         year=2025,
         title_suffix="19th Chopin Competition, Warsaw",
+        places=CHOPIN.places,
+        composer=CHOPIN.composer,
     ),
     "cliburn": TitleParser(
         rounds(
@@ -60,6 +63,7 @@ PARSERS = {
         edition_name="Seventeenth Van Cliburn International Piano Competition",
         year=2025,
         title_suffix="2025 Cliburn Competition",
+        places=CLIBURN.places,
     ),
     "leeds": TitleParser(
         rounds(
@@ -69,6 +73,13 @@ PARSERS = {
         edition_name="The Leeds International Piano Competition",
         year=2024,
         title_suffix="Leeds 2024",
+        places=(
+            "Leeds Town Hall",
+            "Great Hall",
+            "University of Leeds",
+            "Liverpool",
+            "Philharmonic Hall",
+        ),
     ),
 }
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import unicodedata
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
+from data_collection.competition.catalogue import cut_sessions
 from data_collection.competition.editions import Edition
 from data_collection.competition.listing import ListedRow
 from data_collection.competition.matching import match_listing
 from data_collection.competition.roster import Competitor
-from data_collection.competition.sessions import CutSession, cut_session, match_parts
+from data_collection.competition.sessions import (
+    CutSession,
+    cut_session,
+    match_parts,
+    page_is_due,
+)
+from data_collection.partitions import check_partition_keys
+from data_collection.recordings.fetch import FetchOptions
 from data_collection.recordings.video_page import VideoPage
 
 SUFFIX = "18th Chopin Competition, Warsaw"
@@ -225,3 +236,52 @@ def test_who_withdrew_has_no_part_of_that_round() -> None:
     matched = match_parts(parts, match_listing([], EDITION, ROSTER), EDITION, ROSTER)
     assert [m.match.performer for m in matched.matched] == ["Tomasz Wrzesień"]
     assert [u.reason for u in matched.unmatched] == ["did_not_play", "beyond_reached_stage"]
+
+
+def test_a_name_in_another_script_gives_an_id_that_a_file_may_have() -> None:
+    """Its hash tells it, the same for every accent; guards an id that no partition may have."""
+    roster = (*ROSTER, Competitor(performer="Пётр Звонарёв", reached_stage="stage1"))
+    blocks = THREE.replace("HANA MORIKAWA", "Пётр Звонарёв")
+    ids = [
+        part.entry.recording_id
+        for part in cut_session(row(description=blocks), EDITION, roster).parts
+    ]
+    check_partition_keys(ids)
+    assert "yt_abcdefghijk_tomasz-wrzesien" in ids
+    decomposed = unicodedata.normalize("NFD", blocks)
+    again = cut_session(row(description=decomposed), EDITION, roster).parts
+    assert [part.entry.recording_id for part in again] == ids
+    assert len(ids) == 3
+
+
+def test_a_page_is_asked_again_after_a_week() -> None:
+    """One that was read this week is not, one without a description neither, nor one that is gone.
+
+    Guards stamps that the channel corrected and nobody reads, and a page asked at every run.
+    """
+    now = datetime.now(UTC)
+    bare = row(description=None)
+    assert page_is_due(bare)
+    assert not page_is_due(row()), "the listing has its description"
+    for one in (bare, row()):
+        assert not page_is_due(one.model_copy(update={"page_read_at": now - timedelta(days=6)}))
+        old = one.model_copy(update={"page_read_at": now - timedelta(days=8)})
+        assert page_is_due(old)
+        assert not page_is_due(old.model_copy(update={"listed": False}))
+
+
+def test_an_old_page_that_cannot_be_read_again_still_counts() -> None:
+    """Its parts stay, and the next run asks again; guards parts that an outage takes."""
+    gone = row().model_copy(
+        update={
+            "source_url": "http://127.0.0.1:9/nowhere",
+            "page_read_at": datetime.now(UTC) - timedelta(days=30),
+        }
+    )
+    whole = match_listing([gone.entry()], EDITION, ROSTER)
+    found = cut_sessions(EDITION, ROSTER, [gone], whole, FetchOptions())
+    assert len(found.parts) == 3
+    assert found.unread == 1
+    assert "3 parts cut" in found.outcome[gone.recording_id]
+    assert "could not be read" in found.outcome[gone.recording_id]
+    assert found.listing == [gone]

@@ -1,8 +1,9 @@
 """Titles written down, with a careful person's answers, before the rules that read them.
 
-Half of them, by the order of their hashes, were looked at while the rules were made; the other half
-once, after. `missed` are those that a person would take and the parser leaves to one. All people
-are made up; the shapes are those of three channels.
+Of the first list half, by the order of the hashes, was looked at while the rules were made and the
+other half once, after; the second was tuned on, the third read once before its misses were looked
+at. `missed` are those that a person would take and the parser leaves to one. All people are made
+up; the shapes are those of three channels, the second and third lists full of unusual pieces.
 """
 
 from __future__ import annotations
@@ -15,9 +16,18 @@ import pytest
 from data_collection.competition.titles import TitleMatch
 from data_collection_tests.competition.made_editions import PARSERS, PEOPLE
 
-with Path(__file__).with_name("unseen_titles.tsv").open(encoding="utf-8", newline="") as _file:
-    ROWS = list(csv.DictReader(_file, delimiter="\t", quoting=csv.QUOTE_NONE))
-LEAST_RECALL = 0.98
+
+def _rows(name: str) -> list[dict[str, str]]:
+    with Path(__file__).with_name(name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+ROWS = [
+    row
+    for name in ("unseen_titles.tsv", "unseen_titles_2.tsv", "unseen_titles_3.tsv")
+    for row in _rows(name)
+]
+LEAST_RECALL = 0.975
 
 
 def read(row: dict[str, str]) -> tuple[str, str] | str:
@@ -47,7 +57,7 @@ def test_the_list_is_large_and_nearly_all_of_it_is_read() -> None:
     """A list that shrinks, or fills with misses, would pass the tests above and say nothing."""
     recitals = [r for r in ROWS if r["answer"] != "none"]
     taken = [r for r in recitals if r["answer"] == "taken"]
-    assert len(recitals) >= 160
-    assert len(ROWS) - len(recitals) >= 90
+    assert len(recitals) >= 370
+    assert len(ROWS) - len(recitals) >= 165
     assert len(taken) / len(recitals) >= LEAST_RECALL
     assert {r["performer"] for r in recitals} == {n for people in PEOPLE.values() for n in people}
