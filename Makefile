@@ -49,8 +49,9 @@ definitions: home
 	$(BIN)/dagster definitions validate -w workspace.yaml
 	$(BIN)/dg check defs
 
+# Two processes; a file's tests stay together, since they share what it has made.
 pytest:
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 clean:
 	rm -rf .venv .dagster data/demo

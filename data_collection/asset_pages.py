@@ -81,7 +81,8 @@ def bar_chart(counts: Mapping[str, float], *, title: str, unit: str) -> dg.Metad
     axes = figure.add_subplot()
     bars = axes.barh(range(len(ordered)), values, color="#4f6d9a", height=0.7)
     axes.bar_label(bars, padding=3, fontsize=8)
-    axes.set_yticks(range(len(ordered)), labels, fontsize=9)
+    # A name is text, also one with dollar signs in it.
+    axes.set_yticks(range(len(ordered)), labels, fontsize=9, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlabel(unit, fontsize=9)
     axes.set_title(title, fontsize=10, loc="left")

@@ -45,6 +45,9 @@ from data_collection.recordings.rows import read_rows
 from data_collection.recordings.store import Store
 from data_collection.recordings.tier import Catalogue, Tier
 
+MOST_PAGES = 60
+"""Asked for at one time: a channel may hold hundreds of long concerts, and a page costs a pause."""
+
 log = logging.getLogger(__name__)
 
 
@@ -140,15 +143,17 @@ def cut_sessions(
 
 @dataclass(slots=True)
 class _Pages:
-    """Pages of videos, asked for until the site refuses one.
+    """Pages of videos, asked for until the site refuses one or enough have been asked for.
 
     Attributes:
         options: how politely.
+        asked: how many were asked for.
         may_ask: no site has refused yet.
         unread: how many were due and are not read.
     """
 
     options: FetchOptions
+    asked: int = 0
     may_ask: bool = True
     unread: int = 0
 
@@ -159,6 +164,10 @@ class _Pages:
         if not self.may_ask:
             self.unread += 1
             return row, ["its page was not asked for, since the site had refused another"]
+        if self.asked == MOST_PAGES:
+            self.unread += 1
+            return row, [f"its page is asked for the next time, after {MOST_PAGES} others"]
+        self.asked += 1
         try:
             return with_page(row, self.options), []
         except RecordingError as error:
