@@ -22,7 +22,7 @@ from data_collection.competition.matching import (
     UnmatchedRecording,
     match_listing,
 )
-from data_collection.competition.results import Result
+from data_collection.competition.results import Result, StatementRow, disagreements
 from data_collection.competition.roster import Competitor
 from data_collection.competition.rows import (
     CompetitionRecording,
@@ -39,7 +39,7 @@ from data_collection.competition.sessions import (
     with_page,
 )
 from data_collection.competition.signal import names_concerto, segment_labels
-from data_collection.recordings.errors import RecordingError
+from data_collection.recordings.errors import CatalogueError, RecordingError
 from data_collection.recordings.fetch import FetchOptions
 from data_collection.recordings.rows import read_rows
 from data_collection.recordings.store import Store
@@ -234,10 +234,15 @@ def find_recordings(
         options: how politely to list.
 
     Raises:
-        ListingError: a listing cannot be read.
+        CatalogueError: the results' sources contradict each other, or a listing cannot be read.
         SetupError: the results have not been made, or what was listed before cannot be read.
     """
     results = read_rows(store, f"{prefix}/results.jsonl", Result)
+    # The check on the results stops only the run that made them.
+    contradictions = disagreements(read_rows(store, f"{prefix}/statements.jsonl", StatementRow))
+    if contradictions:
+        said = "; ".join(str(contradiction) for contradiction in contradictions[:5])
+        raise CatalogueError(f"the results' sources contradict each other: {said}")
     competitors = competitors_of(results)
     path = f"{prefix}/listing.jsonl"
     earlier = read_rows(store, path, ListedRow) if store.path(path).exists() else []

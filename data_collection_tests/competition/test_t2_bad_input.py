@@ -286,6 +286,7 @@ def test_contradicting_sources_stop_the_catalogue_job(tmp_path: Path) -> None:
             check = opened.check("results", "sources_agree")
             assert not check.passed
             assert "Ben Rook" in str(check.description)
+            assert not opened.materialize("recordings").success, "nor on its own"
             assert not opened.store.path(f"{opened.tier.folder('recordings')}.jsonl").exists()
             assert site.requests["/channel.rss"] == 0
 
