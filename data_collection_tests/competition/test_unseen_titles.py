@@ -22,12 +22,14 @@ def _rows(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
-ROWS = [
-    row
-    for name in ("unseen_titles.tsv", "unseen_titles_2.tsv", "unseen_titles_3.tsv")
-    for row in _rows(name)
-]
-LEAST_RECALL = 0.975
+LEAST_RECALL = {
+    "unseen_titles.tsv": 0.98,
+    "unseen_titles_2.tsv": 0.97,
+    "unseen_titles_3.tsv": 0.96,
+}
+"""Of each list, so that an easier one does not make up for another."""
+LISTS = {name: _rows(name) for name in LEAST_RECALL}
+ROWS = [row for rows in LISTS.values() for row in rows]
 
 
 def read(row: dict[str, str]) -> tuple[str, str] | str:
@@ -56,8 +58,10 @@ def test_anything_else_is_nobodys(edition: str) -> None:
 def test_the_list_is_large_and_nearly_all_of_it_is_read() -> None:
     """A list that shrinks, or fills with misses, would pass the tests above and say nothing."""
     recitals = [r for r in ROWS if r["answer"] != "none"]
-    taken = [r for r in recitals if r["answer"] == "taken"]
     assert len(recitals) >= 370
     assert len(ROWS) - len(recitals) >= 165
-    assert len(taken) / len(recitals) >= LEAST_RECALL
+    for name, rows in LISTS.items():
+        asked = [r for r in rows if r["answer"] != "none"]
+        taken = sum(r["answer"] == "taken" for r in asked)
+        assert taken / len(asked) >= LEAST_RECALL[name], f"{name}: {taken} of {len(asked)}"
     assert {r["performer"] for r in recitals} == {n for people in PEOPLE.values() for n in people}
