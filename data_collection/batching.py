@@ -1,7 +1,8 @@
 """The one loop over the partition keys of a run.
 
-What belongs here: bringing each key through a stage, and telling Dagster which are materialized and
-which are not. What does not: what the stage does, and the states themselves (`receipts`).
+What belongs here: bringing each key through a stage, one by one or several at once, and telling
+Dagster which are materialized and which are not. What does not: what the stage does, and the states
+themselves (`receipts`).
 
 Dagster, as measured on 1.13.27: a range run that returns normally marks every key materialized, and
 one that raises records nothing; so after a failure the good keys are reported one by one, and then
@@ -10,9 +11,12 @@ the run fails. Never both for one key: reporting a key and then returning double
 range. Run retries are a second mechanism that it does not stop: dagster.yaml turns that off.
 """
 
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, wait
+from contextlib import closing
 
 import dagster as dg
 
@@ -29,6 +33,9 @@ def run_per_partition(
     context: dg.AssetExecutionContext,
     stage: Callable[[str], Settled],
     describe: Callable[[Receipt], Metadata],
+    *,
+    executor: Executor | None = None,
+    progress: Callable[[], str] | None = None,
 ) -> None:
     """Bring every partition key of this run through a stage.
 
@@ -36,42 +43,47 @@ def run_per_partition(
         context: of an asset partitioned by recording; one key or a range.
         stage: settles one recording; raises nothing that concerns only that recording.
         describe: metadata of a finished recording, for its partition's page.
+        executor: settles several keys at once, in its threads; None for one after the other. It
+            stays open, so whoever leaves by an interrupt first ends what its threads wait for, and
+            then it.
+        progress: says how far the run has come, instead of an estimate from the keys.
 
     Raises:
         dagster.Failure: some keys are not finished; the others are recorded as materialized first.
     """
     keys = context.partition_keys
-    good: dict[str, Metadata] = {}
-    bad: list[Receipt] = []
-    untried: Sequence[str] = ()
-    reused = 0
-    started = reported = time.monotonic()
-    for index, key in enumerate(keys):
-        settled = stage(key)
-        receipt = settled.receipt
-        if receipt.state in FINISHED:
-            good[key] = _common(receipt, reused=settled.skipped)
-            try:
-                good[key] = {**good[key], **describe(receipt)}
-            except RecordingError as error:  # a damaged file: said, and the others go on
-                context.log.warning(f"{key} cannot be described: {error}")
-            reused += settled.skipped
-        else:
-            bad.append(receipt)
-            context.log.warning(f"{key} {receipt.state}: {receipt.reason}: {receipt.detail}")
-        if settled.stops_batch:
-            untried = keys[index + 1 :]
-            break
-        if time.monotonic() - reported > PROGRESS_EVERY_S:
-            reported = time.monotonic()
-            pace_s = (reported - started) / (index + 1)
-            context.log.info(
-                f"{index + 1} of {len(keys)} recordings, {len(bad)} not done, "
-                f"about {pace_s * (len(keys) - index - 1) / 60:.0f} min left"
-            )
+    ended: dict[str, Settled] = {}
+    described: dict[str, Metadata] = {}
+    started = time.monotonic()
+
+    def report() -> None:
+        not_done = sum(settled.receipt.state not in FINISHED for settled in ended.values())
+        pace_s = (time.monotonic() - started) / max(1, len(ended))
+        left = f"about {pace_s * (len(keys) - len(ended)) / 60:.0f} min left"
+        context.log.info(
+            f"{len(ended)} of {len(keys)} recordings, {not_done} not done, "
+            f"{progress() if progress else left}"
+        )
+
+    with closing(_as_settled(keys, stage, executor, report)) as settling:
+        for key, settled in settling:
+            ended[key] = settled
+            receipt = settled.receipt
+            if receipt.state in FINISHED:
+                described[key] = _common(receipt, reused=settled.skipped)
+                try:
+                    described[key] = {**described[key], **describe(receipt)}
+                except RecordingError as error:  # a damaged file: said, and the others go on
+                    context.log.warning(f"{key} cannot be described: {error}")
+            else:
+                context.log.warning(f"{key} {receipt.state}: {receipt.reason}: {receipt.detail}")
+    good = {key: described[key] for key in keys if key in described}
+    bad = [ended[key].receipt for key in keys if key in ended and key not in described]
+    untried = [key for key in keys if key not in ended]
+    reused = sum(settled.skipped for settled in ended.values())
     context.log.info(
         f"{len(good)} of {len(keys)} recordings finished ({reused} were done before), "
-        f"{len(bad)} not done, {len(untried)} not tried"
+        f"{len(bad)} not done, {len(untried)} not tried{f'; {progress()}' if progress else ''}"
     )
     if not bad:
         for key, metadata in good.items():
@@ -82,6 +94,52 @@ def run_per_partition(
             dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata)
         )
     raise _failure(bad, untried, done=len(good))
+
+
+def _as_settled(
+    keys: Sequence[str],
+    stage: Callable[[str], Settled],
+    executor: Executor | None,
+    report: Callable[[], None],
+) -> Generator[tuple[str, Settled], None, None]:
+    """Settle keys, as they end; none is begun after one whose fault the next would meet as well.
+
+    Reports every `PROGRESS_EVERY_S`, between keys or, with an executor, while it waits for one.
+    """
+    stopped = threading.Event()
+    reported = time.monotonic()
+
+    def settle(key: str) -> Settled | None:
+        if stopped.is_set():
+            return None
+        settled = stage(key)
+        if settled.stops_batch:
+            stopped.set()
+        return settled
+
+    def report_if_due() -> None:
+        nonlocal reported
+        if time.monotonic() - reported > PROGRESS_EVERY_S:
+            reported = time.monotonic()
+            report()
+
+    if executor is None:
+        for key in keys:
+            if settled := settle(key):
+                yield key, settled
+                report_if_due()
+        return
+    futures = {executor.submit(settle, key): key for key in keys}
+    pending = set(futures)
+    try:
+        while pending:
+            done, pending = wait(pending, PROGRESS_EVERY_S, FIRST_COMPLETED)
+            for future, key in futures.items():
+                if future in done and (settled := future.result()):
+                    yield key, settled
+            report_if_due()
+    finally:
+        stopped.set()
 
 
 def _common(receipt: Receipt, *, reused: bool) -> dict[str, str | float | bool | int]:

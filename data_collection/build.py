@@ -101,6 +101,11 @@ def build_resources(settings: Settings) -> dict[str, object]:
             checkpoint=settings.muq_checkpoint,
             revision=settings.muq_revision,
             device=settings.muq_device,
+            engine=settings.muq_engine,
+            precision=settings.muq_precision,
+            batch_s=settings.muq_batch_s,
+            layers=None if settings.muq_layers == "last" else settings.muq_layers,
+            pool_frames=settings.muq_pool_frames,
         ),
     }
 

@@ -30,6 +30,19 @@ class Settings(BaseSettings):
     )
     muq_revision: str | None = Field(default=None, description="hub branch, tag or commit")
     muq_device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps")
+    muq_engine: Literal["lean", "reference"] = Field(
+        default="lean", description="`reference`: the muq package's own forward pass"
+    )
+    muq_precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="of matrix products; auto: bfloat16 where that is faster"
+    )
+    muq_batch_s: float | None = Field(
+        default=None, gt=0, description="seconds of audio at once, if not found from free memory"
+    )
+    muq_layers: Literal["last"] | list[int] = Field(
+        default="last", description="`last`, or hidden states to average, such as [9,10,11,12]"
+    )
+    muq_pool_frames: int = Field(default=1, ge=1, description="frames averaged to one")
     embedding_backend: Literal["local"] = Field(
         default="local", description="where embeddings are made; only this machine so far"
     )

@@ -180,6 +180,8 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         "EMBEDDINGS_ROOT": "",
         "COMPETITION_EDITION": "elsewhere/edition.yaml",
         "MUQ_CHECKPOINT": "a/b",
+        "MUQ_LAYERS": "[9, 10, 11, 12]",
+        "MUQ_POOL_FRAMES": "5",
         "ANTHROPIC_API_KEY": "secret-value",
     }
     for name, value in values.items():
@@ -189,6 +191,10 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert settings.embeddings_root is None
     assert settings.competition_edition == Path("elsewhere/edition.yaml")
     assert settings.muq_checkpoint == "a/b"
+    assert settings.muq_layers == [9, 10, 11, 12]
+    assert settings.muq_pool_frames == 5
+    monkeypatch.setenv("MUQ_LAYERS", "last")
+    assert Settings().muq_layers == "last"
     assert "secret-value" not in repr(settings)
 
 

@@ -10,7 +10,8 @@ import dagster as dg
 import numpy as np
 
 from data_collection.asset_pages import markdown_table
-from data_collection.embedding.encoder import frame_count, read_embedding_file
+from data_collection.embedding.encoder import frame_count
+from data_collection.embedding.stored import read_embedding_file
 from data_collection.recordings.collection import Standing, standings
 from data_collection.recordings.errors import RecordingError
 from data_collection.recordings.resources import StoreResource
@@ -80,7 +81,8 @@ def _problems_of(store: Store, tier: Tier, item: Standing) -> tuple[int, list[tu
         if output is None:
             problems.append((segment_id, "no embedding"))
             continue
-        expected = (frame_count(clip["frame_count"]), receipt.facts["width"])
+        frames = frame_count(clip["frame_count"], int(receipt.parameters["pool_frames"] or 1))
+        expected = (frames, receipt.facts["width"])
         try:
             content = store.path(output.path).read_bytes()
             embedding = read_embedding_file(content)

@@ -1,42 +1,76 @@
-"""From a clip's samples to MuQ's last hidden state.
+"""From clips to embeddings: MuQ run lean, or by its package, behind one interface.
 
-What belongs here: the one forward pass and its numeric care. What does not: reading clips, writing
-files (`recordings.assets`). Torch and muq take 9 s to import, so both are imported in `load_muq`.
+What belongs here: putting a model together from a checkpoint and the chosen options, and running
+it. What does not: its parts (`front_end`, `conformer`, `reference`), reading clips and grouping
+them (`batches`), files (`stored`). Torch takes seconds to import: nothing here does at import.
 
-Waveform and mel stay float32: casting the waveform to half is the largest single error there is
-(0.063 relative, against 0.026 for all of bfloat16). `Encoder` is the seam for faster engines.
+Waveform and mel stay float32 whatever the precision: casting the waveform to half is the largest
+single error there is (0.063 relative, against 0.026 for all of bfloat16).
 """
 
 from __future__ import annotations
 
-import io
+import importlib.metadata
 import math
-import pickle
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from data_collection.embedding.checkpoint import Checkpoint
+from data_collection.embedding.fidelity import require_fidelity
+from data_collection.embedding.options import (
+    EncoderOptions,
+    definite_device,
+    definite_precision,
+    encoder_parameters,
+)
+from data_collection.embedding.reference import load_reference
+from data_collection.embedding.stored import embedding_file, read_embedding_file
+from data_collection.embedding.weights import MuQWeights, named_when_unusable, read_weights
 from data_collection.recordings.errors import ItemError, SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
+    from torch import Tensor
+
+    Model = Callable[[Tensor], Tensor]
+
+__all__ = ["Encoder", "MuQEncoder", "embedding_file", "load_encoder", "read_embedding_file"]
+
+SAMPLE_RATE_HZ = 24_000
 HOP_FRAMES = 240
 HOPS_PER_FRAME = 4
 FRAMES_PER_SECOND = 25
 MIN_CLIP_FRAMES = 1_025
 """The mel's window reflects half of 2,048 samples, so more than 1,024 are needed."""
-HIDDEN_STATE = "last"
-PRECISION = "float32"
-STORED_DTYPE = "float16"
-NEEDED_WEIGHTS = ("model.conv.", "model.conformer.")
-"""What an embedding goes through; the training head may be missing from a checkpoint."""
+PROCESSOR_BATCH_S = 30.0
+"""On a processor a larger batch only takes memory: the products are large enough."""
+LARGEST_BATCH_S = 960.0
+"""32 clips of 30 s keep the largest card busy."""
+SHARE_OF_FREE_MEMORY = 0.7
+BATCH_NORM_EPS = 1e-5
 
 
 class Encoder(Protocol):
-    """What turns one clip into one embedding."""
+    """What turns clips into embeddings."""
+
+    @property
+    def width(self) -> int:
+        """Values a frame."""
+        ...
+
+    @property
+    def pool_frames(self) -> int:
+        """Frames averaged to one; see `frame_count`."""
+        ...
+
+    @property
+    def batch_s(self) -> float:
+        """Seconds of audio that one forward pass may hold."""
+        ...
 
     @property
     def parameters(self) -> Mapping[str, str | int]:
@@ -45,189 +79,228 @@ class Encoder(Protocol):
 
     @property
     def versions(self) -> Mapping[str, str]:
-        """Library versions, for the record."""
+        """Library versions and the device, for the record."""
         ...
 
-    def embed(self, clip: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Embed mono samples at 24 kHz, shape `[samples]`; returns `[frames, width]` at 25 Hz."""
+    @property
+    def fidelity(self) -> Mapping[str, float]:
+        """How near the package's numbers this encoder's are, as measured when it was loaded."""
+        ...
+
+    def embed(self, clips: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Embed clips of equal length; see `MuQEncoder.embed`."""
         ...
 
 
-def frame_count(samples: int) -> int:
-    """Frames MuQ makes of so many samples at 24 kHz."""
-    return math.ceil(samples // HOP_FRAMES / HOPS_PER_FRAME)
-
-
-def encoder_parameters(checkpoint: Checkpoint) -> dict[str, str | int]:
-    """What an embedding depends on beside the clip; needs no model in memory."""
-    return {
-        "checkpoint_revision": checkpoint.revision,
-        "hidden_state": HIDDEN_STATE,
-        "precision": PRECISION,
-        "stored_dtype": STORED_DTYPE,
-    }
+def frame_count(samples: int, pool_frames: int = 1) -> int:
+    """Frames of an embedding of so many samples at 24 kHz; a last one may pool fewer."""
+    return math.ceil(math.ceil(samples // HOP_FRAMES / HOPS_PER_FRAME) / pool_frames)
 
 
 class MuQEncoder:
-    """The `muq` package's own forward pass, one clip at a time, in float32."""
+    """A model on a device, with what is asked of its hidden states."""
 
-    def __init__(self, model: Any, checkpoint: Checkpoint, device: str) -> None:
+    def __init__(
+        self,
+        model: Model,
+        *,
+        weights: MuQWeights,
+        options: EncoderOptions,
+        device: str,
+        batch_s: float,
+    ) -> None:
         self._model = model
-        self._checkpoint = checkpoint
+        self._weights = weights
+        self._options = options
         self._device = device
-        self.width = int(model.config.encoder_dim)
+        self.batch_s = batch_s
+        self.width = weights.width
+        self.pool_frames = options.pool_frames
+        self.fidelity: Mapping[str, float] = {}
 
     @property
     def parameters(self) -> Mapping[str, str | int]:
-        """Revision, hidden state, precision and storage."""
-        return encoder_parameters(self._checkpoint)
+        """Revision, engine, layers, pooling, precision and storage."""
+        return encoder_parameters(self._weights.checkpoint, self._options)
 
     @property
     def versions(self) -> Mapping[str, str]:
-        """Checkpoint's name and versions of torch and muq."""
-        import importlib.metadata
+        """Checkpoint's name, device, and versions of what computes."""
+        import torch
 
+        device = self._device
+        if device.startswith("cuda"):
+            device = f"{device} ({torch.cuda.get_device_name(device)})"
         return {
-            "checkpoint": self._checkpoint.name,
-            "device": self._device,
+            "checkpoint": self._weights.checkpoint.name,
+            "device": device,
             "torch": importlib.metadata.version("torch"),
             "muq": importlib.metadata.version("muq"),
         }
 
-    def embed(self, clip: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Embed one clip.
+    def embed(self, clips: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Embed clips of equal length; padding would change the numbers.
 
         Args:
-            clip: mono samples at 24 kHz in [-1, 1], float32, shape `[samples]`.
+            clips: mono samples at 24 kHz in [-1, 1], float32, shape `[batch, samples]`.
 
         Returns:
-            Last hidden state, float32, shape `[frames, width]`, 25 frames a second.
+            Float32, `[batch, frames, width]`; 25 frames a second if none are pooled. A clip that
+            is no number gives an embedding that is none; the others in its batch are not touched.
 
         Raises:
-            ItemError: `clip_too_short` or `non_finite_embedding`.
+            ItemError: `clip_too_short`.
         """
         import torch
 
-        if clip.ndim != 1 or clip.dtype != np.float32:
-            raise ValueError(f"expected float32 of shape [samples], got {clip.dtype} {clip.shape}")
-        if clip.size < MIN_CLIP_FRAMES:
+        if clips.ndim != 2 or clips.dtype != np.float32:
+            raise ValueError(
+                f"expected float32 of shape [batch, samples], got {clips.dtype} {clips.shape}"
+            )
+        samples = clips.shape[1]
+        if samples < MIN_CLIP_FRAMES:
             raise ItemError(
-                "clip_too_short", f"{clip.size} samples; MuQ needs at least {MIN_CLIP_FRAMES}"
+                "clip_too_short", f"{samples} samples; MuQ needs at least {MIN_CLIP_FRAMES}"
             )
-        waveform = torch.from_numpy(clip).unsqueeze(0).to(self._device)
         with torch.inference_mode():
-            answer = self._model(waveform, output_hidden_states=False)
-        hidden: npt.NDArray[np.float32] = answer.last_hidden_state[0].float().cpu().numpy()
-        if hidden.shape != (frame_count(clip.size), self.width):
-            raise RuntimeError(
-                f"MuQ gave {hidden.shape}, expected {(frame_count(clip.size), self.width)}"
-            )
-        if not np.isfinite(hidden).all():
-            raise ItemError("non_finite_embedding", "MuQ gave NaN or infinity for this clip")
-        return hidden
+            hidden = self._model(torch.from_numpy(clips).to(self._device))
+            pooled = _pooled(hidden, self.pool_frames)
+            made: npt.NDArray[np.float32] = pooled.cpu().numpy()
+        expected = (len(clips), frame_count(samples, self.pool_frames), self.width)
+        if made.shape != expected:
+            raise RuntimeError(f"MuQ gave {made.shape}, expected {expected}")
+        return made
 
 
-def load_muq(checkpoint: Checkpoint, device: str = "auto") -> MuQEncoder:
-    """Load a checkpoint, unchanged, in evaluation mode.
+def load_encoder(checkpoint: Checkpoint, options: EncoderOptions) -> MuQEncoder:
+    """Load a checkpoint, unchanged, and hold it against the package's own forward pass.
 
     Args:
         checkpoint: as found.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, ...
+        options: what is asked of it.
 
     Raises:
-        SetupError: `device_missing` or `checkpoint_unusable`.
+        SetupError: `device_missing`, `checkpoint_unusable`, `layers_missing`, or `low_fidelity`:
+            its numbers are not the package's.
     """
     import torch
-    from muq import MuQ
-    from safetensors import SafetensorError
 
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda"):  # cuDNN convolves in TF32 by default, which is not float32
-        torch.backends.cudnn.allow_tf32 = False
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise SetupError("device_missing", f"device {device} is not usable: {error}") from error
-    try:
-        stored = _stored_names(checkpoint)
-        model = MuQ.from_pretrained(str(checkpoint.folder)).float().eval().to(device)
-        encoder = MuQEncoder(model, checkpoint, device)
-        encoder.embed(np.zeros(MIN_CLIP_FRAMES, np.float32))
-    except (
-        RuntimeError,
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        OSError,
-        ItemError,
-        SafetensorError,
-        pickle.UnpicklingError,
-    ) as error:
+    device = definite_device(options.device)
+    torch.backends.cudnn.allow_tf32 = False  # cuDNN convolves in TF32 by default: not float32
+    weights = read_weights(checkpoint)
+    wanted = (weights.depth,) if options.layers == "last" else options.layers
+    if max(wanted) > weights.depth:
         raise SetupError(
-            "checkpoint_unusable",
-            f"{checkpoint.folder}: not a MuQ checkpoint that this muq reads "
-            f"({type(error).__name__}: {error})",
-        ) from error
-    # muq loads what fits and leaves the rest at random values, without a word.
-    needed = {name for name in model.state_dict() if name.startswith(NEEDED_WEIGHTS)}
-    missing = sorted(needed - stored)
-    if missing:
-        raise SetupError(
-            "checkpoint_unusable",
-            f"{checkpoint.folder}: {len(missing)} weights are not in the file, {missing[0]} first; "
-            "it belongs to another model or configuration",
+            "layers_missing",
+            f"layer {max(wanted)} was asked for; {checkpoint.name} has {weights.depth}",
         )
-    return encoder
+    reference = load_reference(weights, device)
+
+    def by_package(clips: Tensor) -> Tensor:
+        return reference(clips, wanted)
+
+    def encoder(model: Model) -> MuQEncoder:
+        batch_s = options.batch_s or _fitting_batch_s(weights, device)
+        return MuQEncoder(model, weights=weights, options=options, device=device, batch_s=batch_s)
+
+    if options.engine == "reference":
+        made = encoder(by_package)
+        with named_when_unusable(checkpoint):
+            made.embed(np.zeros((1, MIN_CLIP_FRAMES), np.float32))
+        return made
+    with named_when_unusable(checkpoint):
+        made = encoder(_lean_model(weights, wanted, options, device))
+        made.fidelity = require_fidelity(
+            encoder(by_package).embed,
+            made.embed,
+            precision=definite_precision(options.precision, device),
+            what=f"{checkpoint.name} on {device}",
+        )
+    return made
 
 
-def _stored_names(checkpoint: Checkpoint) -> set[str]:
-    """Names of the weights in a checkpoint's file."""
+def _lean_model(
+    weights: MuQWeights, wanted: tuple[int, ...], options: EncoderOptions, device: str
+) -> Model:
     import torch
-    from safetensors import safe_open
 
-    weights = checkpoint.weights
-    if weights.suffix == ".safetensors":
-        with safe_open(weights, framework="pt") as file:
-            return set(file.keys())
-    return set(torch.load(weights, weights_only=True, map_location="cpu", mmap=True))
+    from data_collection.embedding.conformer import Conformer, ConformerShape
+    from data_collection.embedding.front_end import (
+        DirectFrontEnd,
+        LogMel,
+        WinogradFrontEnd,
+        folded_blocks,
+    )
+
+    shape, tensors = weights.shape(), weights.tensors
+    precision = definite_precision(options.precision, device)
+    factors = torch.float32 if precision == "float32" else torch.bfloat16
+    mel = LogMel(
+        bands=shape.n_mels,
+        mean=shape.stat.melspec_2048_mean,
+        std=shape.stat.melspec_2048_std,
+        device=device,
+    )
+    blocks = folded_blocks(tensors, BATCH_NORM_EPS)
+    projection = tensors["model.conv.linear.weight"], tensors["model.conv.linear.bias"]
+    front_end = (
+        WinogradFrontEnd(blocks, projection, factors)
+        if device == "cpu"
+        else DirectFrontEnd(blocks, projection, factors, device)
+    )
+    conformer = Conformer(
+        tensors,
+        ConformerShape(
+            layers=shape.encoder_depth,
+            heads=shape.w2v2_config.num_attention_heads,
+            final_norm_eps=shape.w2v2_config.layer_norm_eps,
+        ),
+        wanted,
+        factors,
+        device,
+    )
+    return lambda clips: conformer(front_end(mel(clips)))
 
 
-def embedding_file(hidden: npt.NDArray[np.float32]) -> bytes:
-    """Serialise an embedding as the training code reads it.
+def _pooled(hidden: Tensor, frames: int) -> Tensor:
+    """Means of so many consecutive frames, the last of what is left."""
+    import torch
 
-    Args:
-        hidden: `[frames, width]`, float32.
+    if frames == 1:
+        return hidden
+    return torch.stack([part.mean(dim=1) for part in hidden.split(frames, dim=1)], dim=1)
 
-    Returns:
-        A `torch.save`d float16 tensor of that shape, for `torch.load(..., weights_only=True)`.
 
-    Raises:
-        ItemError: `embedding_overflow`, where float16 (largest 65,504) cannot hold a value.
+def _fitting_batch_s(weights: MuQWeights, device: str) -> float:
+    """Seconds of audio whose activations fit into a device's free memory, one clip at least.
+
+    The first block's are the largest: 50 steps a second of half the bands and twice the channels,
+    of which three tensors exist at a time. What does not fit after all is halved when it is met.
     """
     import torch
 
-    if hidden.size and not float(np.abs(hidden).max()) <= float(np.finfo(np.float16).max):
-        raise ItemError("embedding_overflow", "a value is no number, or too large for float16")
-    buffer = io.BytesIO()
-    torch.save(torch.from_numpy(hidden).to(torch.float16).contiguous(), buffer)
-    return buffer.getvalue()
+    if device == "cpu":
+        return PROCESSOR_BATCH_S
+    if device.startswith("cuda"):
+        free_bytes = int(torch.cuda.mem_get_info(device)[0])
+    elif device == "mps":
+        free_bytes = int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
+    else:
+        return PROCESSOR_BATCH_S
+    channels = int(weights.tensors["model.conv.conv.0.conv1.weight"].shape[0])
+    bands = int(weights.config.get("n_mels", 128)) // 2
+    bytes_per_s = 50 * bands * 2 * channels * 4 * 3
+    fitting_s = SHARE_OF_FREE_MEMORY * free_bytes / bytes_per_s
+    return min(max(fitting_s, PROCESSOR_BATCH_S), LARGEST_BATCH_S)
 
 
-def read_embedding_file(content: bytes) -> npt.NDArray[np.float16]:
-    """Read an embedding back, `[frames, width]`, float16, without unpickling code.
-
-    Raises:
-        ValueError: it is not a tensor file, or not of that kind.
-    """
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception of torch says that a device's memory did not suffice."""
     import torch
 
-    try:
-        tensor = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
-    except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
-        raise ValueError(f"not a readable tensor file ({error})") from error
-    if not isinstance(tensor, torch.Tensor) or tensor.dtype != torch.float16 or tensor.ndim != 2:
-        raise ValueError("expected a float16 tensor of shape [frames, width]")
-    array: npt.NDArray[np.float16] = tensor.numpy()
-    return array
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    said = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in said or "can't allocate memory" in said
+    )

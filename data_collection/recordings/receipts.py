@@ -1,8 +1,10 @@
 """Receipts: what happened to one recording at one stage. They are the truth of the collection.
 
 What belongs here: the receipt, its fingerprint, and `settle`, which skips what is done, runs what
-is not, and turns an error into a state. What does not: what a stage does (`fetch`, `segments`, ...)
-and how Dagster is told (`batching`). A receipt lies beside its artifact as `<id>.receipt.json`.
+is not, and turns an error into a state; `settle_by_parts` for a stage that makes many files of one
+recording and goes on where a killed run stopped. What does not: what a stage does (`fetch`,
+`segments`, ...) and how Dagster is told (`batching`). A receipt lies beside its artifact as
+`<id>.receipt.json`.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
@@ -18,7 +20,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from data_collection.recordings.errors import ItemError, RecordingError, SetupError
-from data_collection.recordings.store import Store, StoredFile
+from data_collection.recordings.store import Store, StoredFile, sha256_of_file
 
 State = Literal["done", "filtered", "failed", "blocked"]
 Fact = str | int | float | bool | None
@@ -30,6 +32,12 @@ class Receipt(BaseModel):
 
     `filtered` is finished; `failed` may be tried again; `blocked` was our or the world's fault and
     cost the item no attempt.
+
+    Attributes:
+        outputs: files that were made with these inputs and parameters: all of them where it is
+            finished, those so far where it is not.
+        leftovers: paths that may hold something else: files of other inputs or parameters, or of a
+            try that was cut short while it wrote. The next success removes them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +53,7 @@ class Receipt(BaseModel):
     parameters: dict[str, Fact]
     versions: dict[str, str] = {}
     outputs: tuple[StoredFile, ...] = ()
+    leftovers: tuple[str, ...] = ()
     facts: dict[str, Fact] = {}
     started_at: datetime
     finished_at: datetime
@@ -53,6 +62,11 @@ class Receipt(BaseModel):
     def seconds(self) -> float:
         """How long the stage took for this recording, in seconds."""
         return (self.finished_at - self.started_at).total_seconds()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every path below the data root that may hold a file of this recording and stage."""
+        return tuple(dict.fromkeys([*(output.path for output in self.outputs), *self.leftovers]))
 
 
 @dataclass(frozen=True)
@@ -124,6 +138,60 @@ def finished_receipt(store: Store, folder: str, recording_id: str) -> Receipt:
     return receipt
 
 
+class Parts:
+    """The files of one recording at one stage, made one by one and kept if the run is killed.
+
+    The receipt names every path before a file is written there, and every file, with its hash, as
+    soon as it has been: a later try of the same fingerprint goes on from those, and none is ever
+    unknown to a later success or a purge.
+    """
+
+    def __init__(self, store: Store, unfinished: Receipt, save: Callable[[Receipt], None]) -> None:
+        self._store = store
+        self._save = save
+        self.receipt = unfinished
+
+    def begin(self, paths: Sequence[str]) -> dict[str, StoredFile]:
+        """Name all files that the stage is going to make of this recording.
+
+        Returns:
+            Those, by path, that are there already: made by an earlier try with the same inputs and
+            parameters, and still whole, which is read from their content.
+
+        Raises:
+            SetupError: no room is left for the receipt.
+        """
+        wanted = set(paths)
+        kept = tuple(
+            output
+            for output in self.receipt.outputs
+            if output.path in wanted and _is_whole(self._store, output)
+        )
+        self._write(kept, [*self.receipt.paths, *paths])
+        return {output.path: output for output in kept}
+
+    def save(self, made: Iterable[StoredFile]) -> None:
+        """Note files that have just been published; one call for several costs one receipt.
+
+        Raises:
+            SetupError: no room is left for the receipt.
+        """
+        self._write((*self.receipt.outputs, *made), self.receipt.leftovers)
+
+    def _write(self, outputs: tuple[StoredFile, ...], others: Sequence[str]) -> None:
+        made = {output.path for output in outputs}
+        leftovers = tuple(path for path in dict.fromkeys(others) if path not in made)
+        receipt = self.receipt.model_copy(
+            update={
+                "outputs": outputs,
+                "leftovers": leftovers,
+                "finished_at": datetime.now(UTC),
+            }
+        )
+        self._save(receipt)
+        self.receipt = receipt
+
+
 def settle(
     store: Store,
     folder: str,
@@ -147,6 +215,31 @@ def settle(
     Returns:
         The receipt. Faults are in its state, never raised: the other recordings go on.
     """
+    return settle_by_parts(
+        store, folder, recording_id, inputs=inputs, parameters=parameters, work=lambda _: work()
+    )
+
+
+def settle_by_parts(
+    store: Store,
+    folder: str,
+    recording_id: str,
+    *,
+    inputs: Callable[[], Mapping[str, str]],
+    parameters: Callable[[], Mapping[str, Fact]],
+    work: Callable[[Parts], StageResult],
+) -> Settled:
+    """Bring one recording through a stage that makes many files of it, as `settle` does.
+
+    Args:
+        store: the data root.
+        folder: the stage's folder.
+        recording_id: the recording.
+        inputs: as for `settle`.
+        parameters: as for `settle`.
+        work: does it, and tells the `Parts` that it is given what it has made. Those stay if it
+            fails or the run is killed, at no cost of attempts.
+    """
     started_at = datetime.now(UTC)
     previous: Receipt | None = None
     known_inputs: dict[str, str] = {}
@@ -162,24 +255,11 @@ def settle(
                 "fingerprint": fingerprint(known_inputs, known_parameters),
                 "inputs": known_inputs,
                 "parameters": known_parameters,
-                # After a failure the files of an earlier success still lie there: keep their names,
-                # so that a later success or a purge can remove them.
-                "outputs": previous.outputs if previous else (),
                 "started_at": started_at,
                 "finished_at": datetime.now(UTC),
                 **more,
             }
         )
-
-    def blocked(error: Exception) -> Settled:
-        """The state of a fault that is not the item's; a bug is ours as well."""
-        if isinstance(error, RecordingError):
-            reason, detail, stops_batch = error.reason, error.detail, error.stops_batch
-        else:
-            reason, stops_batch = "internal_error", False
-            detail = "".join(traceback.format_exception(error)[-3:]).strip()
-        settled = receipt("blocked", reason=reason, detail=_clean(detail))
-        return Settled(settled, stops_batch=stops_batch)
 
     try:
         previous = read_receipt(store, folder, recording_id)
@@ -187,22 +267,28 @@ def settle(
         known_inputs.update(inputs())
         wanted = fingerprint(known_inputs, known_parameters)
     except Exception as error:  # noqa: BLE001 - nothing was tried yet, so nothing is known of the item
+        outcome = _blocked(previous or receipt("blocked"), started_at, error)
         # What an earlier run finished stays finished: a mistyped setting must not cost GPU hours.
-        outcome = blocked(error)
         keeps = previous is not None and previous.state in FINISHED
-        return outcome if keeps else _written(store, folder, outcome, blocked)
+        return outcome if keeps else _written(store, folder, outcome)
     if previous and _still_holds(store, previous, wanted):
         return Settled(previous, skipped=True)
     attempts = (previous.attempts if previous else 0) + 1
+    unfinished = receipt(
+        "blocked",
+        reason="interrupted",
+        detail="it was being made; materialize it again, and it goes on from there",
+        **_files_before(previous, wanted),
+    )
     if previous and previous.state in FINISHED:
         # Its files are about to be replaced one by one: should that be cut short, what it says of
         # them no longer holds, and nobody may skip it.
-        unfinished = receipt("blocked", reason="interrupted", detail="it was being made again")
-        written = _written(store, folder, Settled(unfinished), blocked)
+        written = _written(store, folder, Settled(unfinished))
         if written.receipt is not unfinished:
             return written
+    parts = Parts(store, unfinished, lambda now: _write(store, folder, now))
     try:
-        result = work()
+        result = work(parts)
         settled = receipt(
             "filtered" if result.filtered_because else "done",
             reason=result.filtered_because,
@@ -212,25 +298,59 @@ def settle(
             facts=dict(result.facts),
             versions=dict(result.versions),
         )
-        _remove_superseded(store, previous, settled)
+        _remove_superseded(store, parts.receipt, settled)
         outcome = Settled(settled)
     except ItemError as error:
-        detail = _clean(error.detail)
-        outcome = Settled(receipt("failed", reason=error.reason, detail=detail, attempts=attempts))
+        outcome = Settled(_ended(parts.receipt, started_at, "failed", error, attempts=attempts))
     except Exception as error:  # noqa: BLE001 - the world's fault or a bug: the others go on
-        outcome = blocked(error)
-    return _written(store, folder, outcome, blocked)
+        outcome = _blocked(parts.receipt, started_at, error)
+    return _written(store, folder, outcome)
 
 
-def _written(
-    store: Store, folder: str, outcome: Settled, blocked: Callable[[Exception], Settled]
-) -> Settled:
+def _files_before(previous: Receipt | None, wanted: str) -> dict[str, object]:
+    """What a new try inherits: files of the same fingerprint as outputs, others by their paths."""
+    if previous is None:
+        return {}
+    if previous.fingerprint == wanted:
+        return {"outputs": previous.outputs, "leftovers": previous.leftovers}
+    return {"leftovers": previous.paths}
+
+
+def _ended(
+    receipt: Receipt, started_at: datetime, state: State, error: RecordingError, *, attempts: int
+) -> Receipt:
+    """A receipt that a fault ended; its files stay named."""
+    return receipt.model_copy(
+        update={
+            "state": state,
+            "reason": error.reason,
+            "detail": _clean(error.detail),
+            "attempts": attempts,
+            "started_at": started_at,
+            "finished_at": datetime.now(UTC),
+        }
+    )
+
+
+def _blocked(receipt: Receipt, started_at: datetime, error: Exception) -> Settled:
+    """The state of a fault that is not the item's; a bug is ours as well."""
+    if not isinstance(error, RecordingError):
+        detail = "".join(traceback.format_exception(error)[-3:]).strip()
+        error = SetupError("internal_error", detail, stops_batch=False)
+    ended = _ended(receipt, started_at, "blocked", error, attempts=receipt.attempts)
+    return Settled(ended, stops_batch=error.stops_batch)
+
+
+def _write(store: Store, folder: str, receipt: Receipt) -> None:
+    store.write_bytes(receipt_path(folder, receipt.recording_id), _serialised(receipt))
+
+
+def _written(store: Store, folder: str, outcome: Settled) -> Settled:
     """Write a receipt; where that fails (a full disk) the state still reaches the run's log."""
-    path = receipt_path(folder, outcome.receipt.recording_id)
     try:
-        store.write_bytes(path, _serialised(outcome.receipt))
+        _write(store, folder, outcome.receipt)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is not the item's fault
-        return blocked(error)
+        return _blocked(outcome.receipt, outcome.receipt.started_at, error)
     return outcome
 
 
@@ -251,9 +371,17 @@ def _still_holds(store: Store, previous: Receipt, wanted: str) -> bool:
     )
 
 
-def _remove_superseded(store: Store, previous: Receipt | None, current: Receipt) -> None:
-    """Remove files that only the previous receipt names: another grid leaves no stale clip."""
+def _is_whole(store: Store, output: StoredFile) -> bool:
+    """Whether a file is what was written, by its content: a torn disk keeps names and sizes."""
+    try:
+        return sha256_of_file(store.path(output.path)) == output.sha256
+    except FileNotFoundError:
+        return False
+
+
+def _remove_superseded(store: Store, before: Receipt, current: Receipt) -> None:
+    """Remove files that only the receipt before names: another grid leaves no stale clip."""
     kept = {output.path for output in current.outputs}
-    for output in previous.outputs if previous else ():
-        if output.path not in kept:
-            store.path(output.path).unlink(missing_ok=True)
+    for path in before.paths:
+        if path not in kept:
+            store.path(path).unlink(missing_ok=True)

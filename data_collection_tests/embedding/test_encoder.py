@@ -20,26 +20,30 @@ from data_collection.embedding.checkpoint import Checkpoint, find_checkpoint
 from data_collection.embedding.encoder import (
     MIN_CLIP_FRAMES,
     MuQEncoder,
-    embedding_file,
-    encoder_parameters,
     frame_count,
-    load_muq,
-    read_embedding_file,
+    is_out_of_memory,
+    load_encoder,
 )
+from data_collection.embedding.options import EncoderOptions, encoder_parameters
+from data_collection.embedding.stored import embedding_file, read_embedding_file
 from data_collection.recordings.errors import ItemError, SetupError
 from data_collection.sample.world import CHECKPOINT
+from data_collection_tests.embedding.models import noise, package_model, tiny_encoder
 
 Change = Callable[[Path], None]
 
 
+PROCESSOR = EncoderOptions(device="cpu")
+
+
 @pytest.fixture(scope="module")
 def encoder() -> MuQEncoder:
-    return load_muq(find_checkpoint(str(CHECKPOINT)), "cpu")
+    return tiny_encoder()
 
 
-def noise(samples: int, seed: int = 0) -> npt.NDArray[np.float32]:
-    made = np.random.default_rng(seed).normal(0.0, 0.1, samples)
-    return np.clip(made, -0.9, 0.9).astype(np.float32)
+def one(encoder: MuQEncoder, clip: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """A clip's embedding, alone in its batch."""
+    return encoder.embed(clip[np.newaxis])[0]
 
 
 @pytest.fixture
@@ -92,7 +96,7 @@ def test_frame_count_is_the_models(encoder: MuQEncoder, samples: int) -> None:
 
     Guards against segments whose embedding and duration disagree by a frame.
     """
-    hidden = encoder.embed(noise(samples))
+    hidden = one(encoder, noise(samples))
     assert hidden.shape == (frame_count(samples), 64)
     assert hidden.dtype == np.float32
     assert np.isfinite(hidden).all()
@@ -113,12 +117,12 @@ def test_same_clip_same_numbers(encoder: MuQEncoder) -> None:
     while it is built, so what is drawn at random is the same at every start.)
     """
     clip = noise(48_000)
-    first = encoder.embed(clip)
-    encoder.embed(noise(30_000, seed=1))
-    again = load_muq(find_checkpoint(str(CHECKPOINT)), "cpu")
-    assert np.array_equal(first, encoder.embed(clip))
-    assert np.array_equal(first, again.embed(clip))
-    assert not np.allclose(first, encoder.embed(noise(48_000, seed=2)))
+    first = one(encoder, clip)
+    one(encoder, noise(30_000, seed=1))
+    again = load_encoder(find_checkpoint(str(CHECKPOINT)), PROCESSOR)
+    assert np.array_equal(first, one(encoder, clip))
+    assert np.array_equal(first, one(again, clip))
+    assert not np.allclose(first, one(encoder, noise(48_000, seed=2)))
 
 
 @pytest.mark.parametrize("samples", [0, 1, 1_024])
@@ -129,30 +133,100 @@ def test_too_short_a_clip_is_the_items(encoder: MuQEncoder, samples: int) -> Non
     """
     assert samples < MIN_CLIP_FRAMES
     with pytest.raises(ItemError, match="clip_too_short"):
-        encoder.embed(noise(samples))
+        one(encoder, noise(samples))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_clip_that_is_no_number_is_the_items(encoder: MuQEncoder, value: float) -> None:
-    """A NaN in the clip never becomes a file.
+def test_a_clip_that_is_no_number_spoils_no_other(encoder: MuQEncoder, value: float) -> None:
+    """A NaN in a clip makes its own embedding none, and leaves those of its batch as they are.
 
-    Guards against one NaN that makes a training step's loss NaN.
+    Guards against one damaged clip that fails, or changes, the others beside it.
     """
-    clip = noise(24_000)
-    clip[7] = value
-    with pytest.raises(ItemError, match="non_finite_embedding"):
-        encoder.embed(clip)
+    clips = np.stack([noise(24_000, seed) for seed in range(3)])
+    whole = encoder.embed(clips)
+    clips[1, 7] = value
+    spoilt = encoder.embed(clips)
+    assert not np.isfinite(spoilt[1]).all()
+    assert np.array_equal(spoilt[0], whole[0])
+    assert np.array_equal(spoilt[2], whole[2])
+
+
+@pytest.mark.parametrize("engine", ["lean", "reference"])
+@pytest.mark.parametrize("samples", [1_025, 24_001, 123_457, 720_000])
+def test_both_engines_give_the_packages_numbers(engine: str, samples: int) -> None:
+    """Either engine is within 1e-4 of what a person gets who runs the package by hand.
+
+    Guards against an engine that agrees with our reading of the package only.
+    """
+    import torch
+
+    clip = noise(samples, seed=samples)
+    with torch.inference_mode():
+        states = package_model()(torch.from_numpy(clip)[None]).hidden_states
+    for layers, true in (("last", states[2]), ((1, 2), (states[1] + states[2]) / 2)):
+        made = one(tiny_encoder(engine=engine, layers=layers), clip)
+        assert np.abs(made - true[0].numpy()).max() < 1e-4
+        if engine == "reference" and layers == "last":
+            assert np.array_equal(made, true[0].numpy())
+
+
+def test_reduced_precision_is_near(encoder: MuQEncoder) -> None:
+    """In bfloat16 a frame's cosine to the exact one is 0.999 or more, a clip's mean 0.9999.
+
+    Guards against half-precision waveforms, positions or norms, each of which costs more than that.
+    """
+    narrow = tiny_encoder(precision="bfloat16")
+    for seed in range(3):
+        clip = noise(240_000, seed)
+        true, made = one(encoder, clip), one(narrow, clip)
+        assert not np.array_equal(true, made)
+        assert cosine(true, made).min() >= 0.999
+        assert cosine(true.mean(axis=0), made.mean(axis=0)) >= 0.9999
+
+
+def cosine(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    lengths = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
+    return np.asarray((a * b).sum(axis=-1) / lengths)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("samples", [24_000, 100_003])
+def test_a_batch_is_its_clips(precision: str, samples: int) -> None:
+    """On a processor a clip's embedding is the same bits alone, in any batch, in any place of it.
+
+    Guards against embeddings that depend on what else was in the collection that night.
+    """
+    encoder = tiny_encoder(precision=precision)
+    clips = np.stack([noise(samples, seed) for seed in range(5)])
+    alone = np.stack([one(encoder, clip) for clip in clips])
+    assert np.array_equal(encoder.embed(clips), alone)
+    assert np.array_equal(encoder.embed(clips[::-1].copy())[::-1], alone)
+    assert np.array_equal(encoder.embed(clips[1:3]), alone[1:3])
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 4, 25, 1_000])
+def test_pooling_averages_frames(encoder: MuQEncoder, frames: int) -> None:
+    """Pooled frames are means of consecutive ones, the last of what is left.
+
+    Guards against a last frame that is dropped, or averaged with nothing.
+    """
+    clip = noise(123_457)
+    whole, pooled = one(encoder, clip), one(tiny_encoder(pool_frames=frames), clip)
+    assert pooled.shape == (frame_count(clip.size, frames), 64)
+    for index, mean in enumerate(pooled):
+        expected = whole[index * frames : (index + 1) * frames].mean(axis=0)
+        assert np.allclose(mean, expected, atol=1e-6)
 
 
 def test_the_wrong_form_of_clip_is_our_bug(encoder: MuQEncoder) -> None:
-    """Stereo, or double precision, is refused as a programming error.
+    """A clip without a batch, or double precision, is refused as a programming error.
 
-    Guards against two channels taken for a batch of two clips.
+    Guards against a clip taken for a batch of single samples.
     """
     with pytest.raises(ValueError, match="expected float32"):
-        encoder.embed(np.zeros((2, 24_000), np.float32))
+        encoder.embed(np.zeros(24_000, np.float32))
     with pytest.raises(ValueError, match="expected float32"):
-        encoder.embed(np.zeros(24_000))  # type: ignore[arg-type]
+        encoder.embed(np.zeros((2, 24_000)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +255,7 @@ def test_an_unusable_checkpoint_is_named(copy: Path, change: Change, what: str) 
     """
     change(copy)
     with pytest.raises(SetupError) as error:
-        load_muq(find_checkpoint(str(copy)), "cpu")
+        load_encoder(find_checkpoint(str(copy)), PROCESSOR)
     assert error.value.reason in {"checkpoint_unusable", "checkpoint_missing"}
     assert str(copy) in error.value.detail
     assert error.value.stops_batch
@@ -229,7 +303,7 @@ def test_the_revision_names_the_bytes(copy: Path, name: str) -> None:
     (copy / name).write_bytes(content)
     changed = find_checkpoint(str(copy))
     assert changed.revision != original.revision
-    assert encoder_parameters(changed) != encoder_parameters(original)
+    assert encoder_parameters(changed, PROCESSOR) != encoder_parameters(original, PROCESSOR)
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "nonsense", "xpu"])
@@ -239,7 +313,107 @@ def test_a_missing_device_is_named(device: str) -> None:
     Guards against a traceback from torch per recording.
     """
     with pytest.raises(SetupError, match=f"device_missing: device {device}"):
-        load_muq(find_checkpoint(str(CHECKPOINT)), device)
+        load_encoder(find_checkpoint(str(CHECKPOINT)), EncoderOptions(device=device))
+
+
+def test_a_layer_that_is_not_there_is_named() -> None:
+    """A hidden state beyond the last layer is a setup fault.
+
+    Guards against the mean of fewer layers than were asked for.
+    """
+    asked = EncoderOptions(device="cpu", layers=(1, 3))
+    with pytest.raises(SetupError, match=r"layers_missing: layer 3 .* has 2"):
+        load_encoder(find_checkpoint(str(CHECKPOINT)), asked)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hidden_act": "gelu"},
+        {"position_embeddings_type": "relative", "max_source_positions": 5_000},
+    ],
+)
+def test_a_kind_of_muq_that_only_the_package_knows(copy: Path, change: dict[str, object]) -> None:
+    """A configuration that our engine does not know is refused, and says that the package's may.
+
+    Guards against the one activation, or the one kind of positions, computed for another.
+    """
+    config = json.loads((copy / "config.json").read_text())
+    with_config(w2v2_config={**config["w2v2_config"], **change})(copy)
+    if "hidden_act" in change:
+        load_encoder(find_checkpoint(str(copy)), EncoderOptions(device="cpu", engine="reference"))
+        with pytest.raises(SetupError, match=r"hidden_act.*MUQ_ENGINE=reference"):
+            load_encoder(find_checkpoint(str(copy)), PROCESSOR)
+        return
+    with pytest.raises(SetupError, match="checkpoint_unusable"):  # its weights are others too
+        load_encoder(find_checkpoint(str(copy)), PROCESSOR)
+
+
+def test_a_pickled_checkpoint_gives_the_same(copy: Path, encoder: MuQEncoder) -> None:
+    """Weights in torch's older container give the same embedding.
+
+    Guards against checkpoints that only one of the two formats is read from.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    torch.save(load_file(copy / "model.safetensors"), copy / "pytorch_model.bin")
+    (copy / "model.safetensors").unlink()
+    clip = noise(48_000)
+    again = load_encoder(find_checkpoint(str(copy)), PROCESSOR)
+    assert np.array_equal(one(again, clip), one(encoder, clip))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_what_out_of_memory_is(error: Exception, expected: bool) -> None:
+    """Each device's way to say that memory is out is known, and nothing else is.
+
+    Guards against a bug that is met by ever smaller batches.
+    """
+    import torch
+
+    assert is_out_of_memory(error) == expected
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+
+
+def test_the_processor_that_is_out_of_memory_says_so() -> None:
+    """What torch really raises for a tensor that fits nowhere is known as such.
+
+    Guards against a changed wording.
+    """
+    import torch
+
+    with pytest.raises(RuntimeError) as error:
+        torch.empty(1 << 55, dtype=torch.uint8)
+    assert is_out_of_memory(error.value)
+
+
+@pytest.mark.skipif("not __import__('torch').cuda.is_available()", reason="no CUDA device here")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_graphics_card_gives_the_same(encoder: MuQEncoder, precision: str) -> None:
+    """On CUDA the embeddings are the processor's, within the precision's bounds.
+
+    Guards against the direct convolutions, which only a card runs.
+    """
+    card = load_encoder(
+        find_checkpoint(str(CHECKPOINT)),
+        EncoderOptions.model_validate({"device": "cuda", "precision": precision}),
+    )
+    clips = np.stack([noise(240_000, seed) for seed in range(4)])
+    for true, made in zip(encoder.embed(clips), card.embed(clips), strict=True):
+        if precision == "float32":
+            assert np.abs(true - made).max() < 1e-4
+        assert cosine(true, made).min() >= 0.999
+    assert card.batch_s >= 30.0
 
 
 def test_the_encoder_says_what_it_is(encoder: MuQEncoder) -> None:
@@ -248,7 +422,7 @@ def test_the_encoder_says_what_it_is(encoder: MuQEncoder) -> None:
     Guards against a fingerprint that differs between asking and embedding.
     """
     found = find_checkpoint(str(CHECKPOINT))
-    assert encoder.parameters == encoder_parameters(found)
+    assert encoder.parameters == encoder_parameters(found, PROCESSOR)
     assert encoder.parameters["checkpoint_revision"] == found.revision
     assert {"torch", "muq", "checkpoint"} <= encoder.versions.keys()
 
@@ -260,7 +434,7 @@ def test_an_embedding_file_is_what_training_reads(encoder: MuQEncoder) -> None:
     """
     import torch
 
-    hidden = encoder.embed(noise(48_000))
+    hidden = one(encoder, noise(48_000))
     content = embedding_file(hidden)
     tensor = torch.load(io.BytesIO(content), weights_only=True)
     assert (tensor.dtype, tuple(tensor.shape)) == (torch.float16, hidden.shape)
@@ -349,7 +523,7 @@ def test_what_is_no_embedding_is_refused(encoder: MuQEncoder) -> None:
 
     Guards against a check that passes on anything torch can load, or dies on what it cannot.
     """
-    whole = embedding_file(encoder.embed(noise(24_000)))
+    whole = embedding_file(one(encoder, noise(24_000)))
     for content in [*other_tensors(), b"", b"words", whole[: len(whole) // 2], whole[:-10]]:
         with pytest.raises(ValueError, match="tensor"):
             read_embedding_file(content)
@@ -364,7 +538,9 @@ def test_importing_imports_no_torch() -> None:
         "import sys\n"
         "import data_collection.embedding.assets, data_collection.embedding.checkpoint\n"
         "import data_collection.embedding.encoder, data_collection.embedding.resources\n"
-        "import data_collection.embedding.stage\n"
+        "import data_collection.embedding.stage, data_collection.embedding.reference\n"
+        "import data_collection.embedding.front_end, data_collection.embedding.conformer\n"
+        "import data_collection.embedding.winograd, data_collection.embedding.fidelity\n"
         "print(sorted({'torch', 'muq', 'transformers', 'huggingface_hub'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 from data_collection.recordings.errors import ItemError, RecordingError, SetupError, WorldError
 from data_collection.recordings.receipts import (
     Fact,
+    Parts,
+    Receipt,
     Settled,
     StageResult,
     fingerprint,
@@ -21,6 +24,7 @@ from data_collection.recordings.receipts import (
     read_receipt,
     receipt_path,
     settle,
+    settle_by_parts,
 )
 from data_collection.recordings.store import Store
 
@@ -387,3 +391,157 @@ def test_a_redo_that_is_cut_short_is_not_taken_for_done(stage: MadeStage) -> Non
     again = stage.settle()
     assert not again.skipped
     assert stage.store.path(f"{FOLDER}/a.bin").read_bytes() == b"made"
+
+
+@dataclass
+class MadeParts:
+    """A stage that makes a file after the other and can be cut short between any two."""
+
+    store: Store
+    names: tuple[str, ...] = ("a.bin", "b.bin", "c.bin")
+    version: str = "1"
+    error_before: str | None = None
+    error: BaseException = field(default_factory=lambda: KeyboardInterrupt())
+    made: list[str] = field(default_factory=list)
+
+    def work(self, parts: Parts) -> StageResult:
+        """Make what is not there."""
+        stored = parts.begin([f"{FOLDER}/{name}" for name in self.names])
+        for name in self.names:
+            path = f"{FOLDER}/{name}"
+            if path in stored:
+                continue
+            if name == self.error_before:
+                raise self.error
+            self.made.append(name)
+            stored[path] = self.store.write_bytes(path, f"{name} {self.version}".encode())
+            parts.save([stored[path]])
+        return StageResult(outputs=tuple(stored[f"{FOLDER}/{name}"] for name in self.names))
+
+    def settle(self, **changes: object) -> Settled:
+        """Settle it, after changes to it."""
+        for name, value in changes.items():
+            setattr(self, name, value)
+        self.made.clear()
+        return settle_by_parts(
+            self.store,
+            FOLDER,
+            ID,
+            inputs=lambda: {"source_id": "abc"},
+            parameters=lambda: {"code_version": self.version},
+            work=self.work,
+        )
+
+    def receipt(self) -> Receipt:
+        """What lies there."""
+        found = read_receipt(self.store, FOLDER, ID)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def parts(store: Store) -> MadeParts:
+    return MadeParts(store)
+
+
+def test_a_stage_cut_short_goes_on_where_it_was(parts: MadeParts) -> None:
+    """After a kill the files so far are kept, at no attempt, and named; the next try adds the rest.
+
+    Guards against starting an hour's recording from its beginning.
+    """
+    with pytest.raises(KeyboardInterrupt):
+        parts.settle(error_before="c.bin")
+    left = parts.receipt()
+    assert (left.state, left.reason, left.attempts) == ("blocked", "interrupted", 0)
+    assert [output.path for output in left.outputs] == [f"{FOLDER}/a.bin", f"{FOLDER}/b.bin"]
+    assert left.leftovers == (f"{FOLDER}/c.bin",)
+    settled = parts.settle(error_before=None)
+    assert (settled.receipt.state, settled.receipt.attempts) == ("done", 1)
+    assert parts.made == ["c.bin"]
+    assert settled.receipt.leftovers == ()
+    assert parts.settle().skipped
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "attempts"),
+    [
+        (ItemError("corrupt_audio", "noise"), "failed", 1),
+        (SetupError("disk_full", "full"), "blocked", 0),
+        (ValueError("a bug"), "blocked", 0),
+    ],
+)
+def test_what_a_fault_leaves_is_kept(
+    parts: MadeParts, error: Exception, state: str, attempts: int
+) -> None:
+    """A fault in the middle keeps the files before it, whoever is at fault.
+
+    Guards against a clip that fails and takes a recording's good ones with it.
+    """
+    receipt = parts.settle(error_before="b.bin", error=error).receipt
+    assert (receipt.state, receipt.attempts) == (state, attempts)
+    assert [output.path for output in receipt.outputs] == [f"{FOLDER}/a.bin"]
+    parts.settle(error_before=None)
+    assert parts.made == ["b.bin", "c.bin"]
+
+
+def test_parts_of_another_version_are_made_again_and_removed(parts: MadeParts) -> None:
+    """Files of an earlier fingerprint are never taken for these, however often it is cut short.
+
+    Guards against embeddings of two models under one receipt, and against files of a larger grid
+    that stay when a smaller one succeeds at its third try.
+    """
+    parts.settle(names=("a.bin", "b.bin", "c.bin", "d.bin"))
+    for last in ("b.bin", "c.bin"):
+        with pytest.raises(KeyboardInterrupt):
+            parts.settle(version="2", names=("a.bin", "b.bin", "c.bin"), error_before=last)
+    assert set(parts.receipt().paths) == {f"{FOLDER}/{name}.bin" for name in "abcd"}
+    parts.settle(error_before=None)
+    folder = Path(str(parts.store.path(FOLDER)))
+    assert {path.name: path.read_bytes() for path in folder.glob("*.bin")} == {
+        f"{name}.bin": f"{name}.bin 2".encode() for name in "abc"
+    }
+
+
+@pytest.mark.parametrize("damage", ["gone", "shorter", "other"])
+def test_a_part_that_is_not_whole_is_made_again(parts: MadeParts, damage: str) -> None:
+    """What a cut-short try has stored counts only with its content; guards torn files."""
+    with pytest.raises(KeyboardInterrupt):
+        parts.settle(error_before="c.bin")
+    part = Path(str(parts.store.path(f"{FOLDER}/b.bin")))
+    content = part.read_bytes()
+    part.unlink()
+    if damage != "gone":
+        part.write_bytes(content[:-1] + (b"" if damage == "shorter" else b"X"))
+    assert parts.settle(error_before=None).receipt.state == "done"
+    assert parts.made == ["b.bin", "c.bin"]
+    assert part.read_bytes() == content
+
+
+def test_a_fault_before_the_work_keeps_what_was_begun(parts: MadeParts) -> None:
+    """A try that does not come to work says why, and the next one goes on from the parts.
+
+    Guards against one start with a wrong setting that forgets what a killed run had made.
+    """
+    with pytest.raises(KeyboardInterrupt):
+        parts.settle(error_before="c.bin")
+
+    def missing() -> Mapping[str, Fact]:
+        raise SetupError("checkpoint_missing", "no such folder")
+
+    settled = settle_by_parts(
+        parts.store, FOLDER, ID, inputs=dict, parameters=missing, work=parts.work
+    )
+    assert (settled.receipt.state, settled.receipt.reason) == ("blocked", "checkpoint_missing")
+    assert parts.receipt() == settled.receipt
+    parts.settle(error_before=None)
+    assert parts.made == ["c.bin"]
+
+
+def test_a_receipt_of_an_older_version_is_read(stage: MadeStage) -> None:
+    """A receipt without the list of leftovers, as there are thousands, holds as it is."""
+    stage.settle()
+    path = stage.store.path(receipt_path(FOLDER, ID))
+    older = json.loads(path.read_bytes())
+    del older["leftovers"]
+    path.write_bytes(json.dumps(older).encode())
+    assert stage.settle().skipped
