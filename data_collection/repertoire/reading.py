@@ -48,6 +48,8 @@ _PROLIFIC = frozenset({"scarlatti", "soler", "bach", "haydn", "mozart", "handel"
 _SEVERAL_MOVEMENTS = word_set(
     "sonata concerto sonatine suite partita fantasy prelude+fugue variations rhapsody"
 )
+_PAIR = frozenset({"prelude", "fugue"})
+"""Whose first movement a prelude is that is named alone, and the second a fugue."""
 _WITH_TITLES = word_set("sonata concerto sonatine suite partita quintet")
 _SIDES = re.compile(r"\s/\s|\s?\|\s?|\n|(?<=\d)/(?=[^\W\d_]{4})|\s//\s|(?<=[^\W\d_]{4})/(?=\s)")
 
@@ -791,6 +793,9 @@ class _Resolver:
         numbers = sorted(set(self.mention.movements))
         work = self.books.work(piece.composer, piece.work)
         kinds = work.genres if work is not None else self.genres
+        if kinds == _PAIR and len(self.genres) == 1 and not numbers:
+            half = "1" if "prelude" in self.genres else "2"
+            return [piece.model_copy(update={"movement": half})]
         single = bool(kinds) and not kinds & _SEVERAL_MOVEMENTS
         in_part = self.mention.selection or self.mention.part
         cycle = work is not None and not kinds and not self.mention.references

@@ -1,0 +1,1 @@
+"""T3: MAESTRO v3, its recordings, works, performers and contrastive pairs."""

@@ -1,0 +1,1 @@
+"""Tests of MAESTRO: metadata, performers, works, archive and pairs."""
