@@ -8,17 +8,25 @@ rest (pedalboard opens neither m4a nor webm, starts mp3 25 ms late, and can loop
 Ogg). The downmix is the mean of the channels (swresample's is 3 dB louder). soxr is in phase.
 24 bits, because 16-bit storage alone moves MuQ's output to cosine 0.992 on a quiet passage, and 24
 bits leave 0.9999996. A truncated wav or flac comes out of pedalboard full length, ending in exact
-zeros, without an error: where there is a run of zeros, PyAV is asked as well, which stops where the
-file stops. Clipping and bandwidth are measured on the way, before the downmix (`quality`).
+zeros, without an error: a wav's head says where its samples should end, and where a flac has a run
+of zeros, PyAV is asked as well, which stops where the file stops. Clipping and bandwidth are
+measured on the way, before the downmix (`quality`).
+
+A wav also decodes from a stream, while it comes: pedalboard looks around in its head and asks for
+its length by going to the end, which costs nothing where going there is put off until something is
+read there.
 """
 
 from __future__ import annotations
 
+import io
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -38,9 +46,12 @@ COMPLETE_SHARE = 0.99
 ROUNDING_S = 1.0
 """Listings round durations to whole seconds."""
 PROBE_BYTES = 1 << 20
+COPY_BYTES = 1 << 20
 MAX_OGG_PAGE_BYTES = 65_307
 OGG_END_OF_STREAM = 0x04
 WAV_HEAD_BYTES = 1 << 16
+WAV_PCM, WAV_FLOAT, WAV_EXTENSIBLE = 1, 3, 0xFFFE
+WAV_UNKNOWN_SIZE = 0xFFFFFFFF
 PEDALBOARD_GAIN = {f"int{bits}": 1.0 - 2.0 ** (1 - bits) for bits in (8, 16, 24)}
 """Pedalboard divides integers by 2^(bits-1) - 1, everybody else by 2^(bits-1): made equal here."""
 CONTAINERS = "wav,w64,flac,mp3,mov,mp4,m4a,3gp,matroska,webm,ogg,aac,aiff,caf,flv,avi,asf,mpegts"
@@ -123,6 +134,13 @@ class _ZeroRuns:
         self.longest = max(self.longest, self.tail)
 
 
+class ByteStream(Protocol):
+    """Bytes that can be read once, from front to end, such as a member of an archive."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, as many as asked for; fewer only at the end."""
+
+
 def decode_to_flac(
     original: Path, target: Path, *, claimed_duration_s: float | None = None
 ) -> DecodedAudio:
@@ -150,6 +168,49 @@ def decode_to_flac(
     return stored
 
 
+def decode_stream_to_flac(
+    stream: ByteStream,
+    size_bytes: int,
+    target: Path,
+    *,
+    name: str,
+    claimed_duration_s: float | None = None,
+) -> DecodedAudio:
+    """Decode an original while it comes; the same file gives the same FLAC as by its path.
+
+    A wav is decoded block by block. Any other form, and a wav whose head does not say where its
+    samples lie, has to be looked around in: it is written beside the target first. So is what is no
+    longer than a head, which pedalboard may take for something else.
+
+    Args:
+        stream: the original; read to its end before anything is concluded, so that what its owner
+            finds out there (a wrong check sum) is raised before the FLAC is published.
+        size_bytes: how many bytes it has.
+        target: the FLAC file to write; the caller publishes it.
+        name: of the original, for messages; its ending is kept where it is written down.
+        claimed_duration_s: what the source says it lasts.
+
+    Returns:
+        What was stored.
+
+    Raises:
+        ItemError: as `decode_to_flac`.
+        SetupError: no room.
+        Exception: whatever reading the stream raises.
+    """
+    head = stream.read(WAV_HEAD_BYTES)
+    layout = _wav_layout(head)
+    if layout is None or len(head) >= size_bytes:
+        return _decode_written_down(stream, head, target, name, claimed_duration_s)
+    wav = _ForwardFile(head, stream, end=min(size_bytes, layout.data_end))
+    with _open_stream_with_pedalboard(wav, name) as source:
+        written = _write_flac(source, name, target)
+    while stream.read(COPY_BYTES):
+        pass
+    read = layout.frames_there(size_bytes, written.read, source.rate_hz)
+    return _checked(source, written, read, name, claimed_duration_s)
+
+
 def _is_flac(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(4) == b"fLaC"
@@ -171,6 +232,68 @@ def _is_streamed_wav(path: Path) -> bool:
     return head[:4] == b"RIFF" and data > 0 and size in (0, 0xFFFFFFFF)
 
 
+@dataclass(frozen=True, slots=True)
+class _WavLayout:
+    """Where a wav's samples lie, as its head says: in bytes, and bytes a frame of all channels."""
+
+    data_start: int
+    data_end: int
+    frame_bytes: int
+
+    def frames_there(self, size_bytes: int, read: int, rate_hz: int) -> int:
+        """How many of the samples that were read are in a file of some size.
+
+        Some writers put a size into the head that is off by the head's own: that little is let go.
+        """
+        there = max(0, size_bytes - self.data_start) // self.frame_bytes
+        return there if read - there >= SUSPECT_ZERO_S * rate_hz else read
+
+
+def _wav_layout(head: bytes) -> _WavLayout | None:
+    """Read a wav's chunks up to its samples.
+
+    None for anything else, for coded samples, and where the size is not known or the samples begin
+    behind the head. RF64 (EBU Tech 3306) has its size in a chunk of its own.
+    """
+    if head[:4] not in (b"RIFF", b"RF64") or head[8:12] != b"WAVE":
+        return None
+    position, frame_bytes, long_size = 12, 0, WAV_UNKNOWN_SIZE
+    while position + 8 <= len(head):
+        kind, size = head[position : position + 4], _number(head, position + 4, 4)
+        body = position + 8
+        if kind == b"ds64":
+            long_size = _number(head, body + 8, 8)
+        elif kind == b"fmt " and _number(head, body, 2) in (WAV_PCM, WAV_FLOAT, WAV_EXTENSIBLE):
+            frame_bytes = _number(head, body + 2, 2) * _number(head, body + 14, 2) // 8
+        elif kind == b"data":
+            known = long_size if size == WAV_UNKNOWN_SIZE else size
+            if known in (0, WAV_UNKNOWN_SIZE) or not frame_bytes:
+                return None
+            return _WavLayout(body, body + known, frame_bytes)
+        position = body + size + size % 2
+    return None
+
+
+def _number(head: bytes, start: int, size: int) -> int:
+    return int.from_bytes(head[start : start + size], "little")
+
+
+def _decode_written_down(
+    stream: ByteStream, head: bytes, target: Path, name: str, claimed_duration_s: float | None
+) -> DecodedAudio:
+    with (
+        room_on(target.parent),
+        tempfile.TemporaryDirectory(dir=target.parent, prefix="original") as folder,
+    ):
+        original = Path(folder, Path(name).name)
+        with original.open("xb") as file:
+            block = head
+            while block:
+                file.write(block)
+                block = stream.read(COPY_BYTES)
+        return decode_to_flac(original, target, claimed_duration_s=claimed_duration_s)
+
+
 def _is_unended_ogg(path: Path) -> bool:
     """Whether an Ogg file stops before its end: it has no length in its head, only an end mark."""
     with path.open("rb") as file:
@@ -190,58 +313,94 @@ def _store(
     opener: Callable[[Path], AbstractContextManager[_Opened]],
 ) -> DecodedAudio | None:
     """Decode with one decoder and store; None where pedalboard cannot read the file."""
+    with opener(original) as source:
+        written = _write_flac(source, original.name, target)
+    read = written.read
+    if source.decoder == "pedalboard":
+        if read == 0:
+            return None
+        read = _frames_there(original, written, source.rate_hz)
+    if _is_unended_ogg(original):
+        raise ItemError(
+            "truncated",
+            f"{original.name}: {read / source.rate_hz:.2f} s decoded, and its last Ogg page is not "
+            "marked as the end",
+        )
+    return _checked(source, written, read, original.name, claimed_duration_s)
+
+
+def _frames_there(original: Path, written: _Written, rate_hz: int) -> int:
+    """How many of the samples that pedalboard gave are in the file."""
+    with original.open("rb") as file:
+        layout = _wav_layout(file.read(WAV_HEAD_BYTES))
+    if layout is not None:
+        return layout.frames_there(original.stat().st_size, written.read, rate_hz)
+    suspect = max(written.zeros.tail, written.zeros.longest if _is_flac(original) else 0)
+    if suspect < SUSPECT_ZERO_S * rate_hz:
+        return written.read
+    return min(written.read, _frames_by_pyav(original))
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What went into a FLAC: samples read at the original's rate, and written at 24 kHz."""
+
+    read: int
+    written: int
+    peak: float
+    clipped: int
+    zeros: _ZeroRuns
+    source_levels: pl.DataFrame
+
+
+def _write_flac(source: _Opened, name: str, target: Path) -> _Written:
+    """Downmixed already, resample an original's blocks into the stored form."""
     import soundfile
     import soxr
 
     zeros = _ZeroRuns()
     peak, clipped, read, written = 0.0, 0, 0, 0
-    with opener(original) as source:
-        resampler = soxr.ResampleStream(source.rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
-        meter = SourceLevelMeter(source.rate_hz)
-        with (
-            _room_for_flac(target),
-            soundfile.SoundFile(
-                target, "w", SAMPLE_RATE_HZ, 1, subtype=STORED_SUBTYPE, format="FLAC"
-            ) as flac,
-        ):
-            for block, last in _with_last(source.channel_blocks):
-                mono = block.mono
-                if not np.isfinite(mono).all():
-                    raise ItemError("corrupt_audio", f"{original.name}: samples that are no number")
-                meter.add(block.channels)
-                zeros.add(mono)
-                read += mono.size
-                resampled = resampler.resample_chunk(mono, last=last)
-                if resampled.size:
-                    magnitude = np.abs(resampled)
-                    peak = max(peak, float(magnitude.max()))
-                    clipped += int(np.count_nonzero(magnitude > 1.0))
-                    flac.write(np.clip(resampled, -1.0, 1.0))
-                    written += resampled.size
-    if source.decoder == "pedalboard":
-        if read == 0:
-            return None
-        suspect = max(zeros.tail, zeros.longest if _is_flac(original) else 0)
-        if suspect >= SUSPECT_ZERO_S * source.rate_hz:
-            read = min(read, _frames_by_pyav(original))
+    resampler = soxr.ResampleStream(source.rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
+    meter = SourceLevelMeter(source.rate_hz)
+    with (
+        _room_for_flac(target),
+        soundfile.SoundFile(
+            target, "w", SAMPLE_RATE_HZ, 1, subtype=STORED_SUBTYPE, format="FLAC"
+        ) as flac,
+    ):
+        for block, last in _with_last(source.channel_blocks):
+            mono = block.mono
+            if not np.isfinite(mono).all():
+                raise ItemError("corrupt_audio", f"{name}: samples that are no number")
+            meter.add(block.channels)
+            zeros.add(mono)
+            read += mono.size
+            resampled = resampler.resample_chunk(mono, last=last)
+            if resampled.size:
+                magnitude = np.abs(resampled)
+                peak = max(peak, float(magnitude.max()))
+                clipped += int(np.count_nonzero(magnitude > 1.0))
+                flac.write(np.clip(resampled, -1.0, 1.0))
+                written += resampled.size
+    return _Written(read, written, peak, clipped, zeros, meter.table())
+
+
+def _checked(
+    source: _Opened, written: _Written, read: int, name: str, claimed_duration_s: float | None
+) -> DecodedAudio:
+    """Tell what was stored, where as many samples as are really there are enough."""
     duration_s = read / source.rate_hz
-    if _is_unended_ogg(original):
-        raise ItemError(
-            "truncated",
-            f"{original.name}: {duration_s:.2f} s decoded, and its last Ogg page is not marked as "
-            "the end",
-        )
-    _check_complete(original, duration_s, source, claimed_duration_s)
+    _check_complete(name, duration_s, source, claimed_duration_s)
     return DecodedAudio(
         duration_s=duration_s,
-        frames=written,
+        frames=written.written,
         source_rate_hz=source.rate_hz,
         source_channels=source.channels,
         decoder=source.decoder,
-        peak=peak,
-        clipped_frames=clipped,
-        longest_zero_run_s=zeros.longest / source.rate_hz,
-        source_levels=meter.table(),
+        peak=written.peak,
+        clipped_frames=written.clipped,
+        longest_zero_run_s=written.zeros.longest / source.rate_hz,
+        source_levels=written.source_levels,
     )
 
 
@@ -258,11 +417,9 @@ def _room_for_flac(target: Path) -> Iterator[None]:
         raise
 
 
-def _check_complete(
-    original: Path, decoded_s: float, source: _Opened, claimed_s: float | None
-) -> None:
+def _check_complete(name: str, decoded_s: float, source: _Opened, claimed_s: float | None) -> None:
     if decoded_s <= 0:
-        raise ItemError("no_audio", f"{original.name}: it holds no audio samples")
+        raise ItemError("no_audio", f"{name}: it holds no audio samples")
     # A lossless header counts samples, and libav drops a damaged flac frame without a word; a lossy
     # one counts with its padding.
     header_s = source.header_duration_s
@@ -270,12 +427,12 @@ def _check_complete(
     if header_s and decoded_s < (share or COMPLETE_SHARE) * header_s:
         raise ItemError(
             "truncated",
-            f"{original.name}: {decoded_s:.2f} s decoded of {header_s:.2f} s in its header",
+            f"{name}: {decoded_s:.2f} s decoded of {header_s:.2f} s in its header",
         )
     if claimed_s and decoded_s < COMPLETE_SHARE * claimed_s - ROUNDING_S:
         raise ItemError(
             "truncated",
-            f"{original.name}: {decoded_s:.2f} s decoded of {claimed_s:.2f} s that the source says",
+            f"{name}: {decoded_s:.2f} s decoded of {claimed_s:.2f} s that the source says",
         )
 
 
@@ -300,18 +457,95 @@ def _open_with_pedalboard(original: Path) -> Iterator[_Opened]:
         yield _Opened("pedalboard", SAMPLE_RATE_HZ, 1, None, iter(()))
         return
     with file:
-        rate_hz = int(file.samplerate)
-        gain = np.float32(PEDALBOARD_GAIN.get(file.file_dtype, 1.0))
+        yield _by_pedalboard(file)
 
-        def blocks() -> Iterator[_Block]:
-            while file.tell() < file.frames:
-                block = file.read(int(BLOCK_S * rate_hz))
-                if block.shape[1] == 0:
-                    return
-                mono = block.mean(axis=0, dtype=np.float32) * gain
-                yield _Block(mono, np.multiply(block, gain, out=block))
 
-        yield _Opened("pedalboard", rate_hz, file.num_channels, file.frames / rate_hz, blocks())
+def _by_pedalboard(file: Any, after_read: Callable[[], None] = lambda: None) -> _Opened:
+    """What pedalboard has open; `after_read` is called before a block is believed."""
+    rate_hz = int(file.samplerate)
+    gain = np.float32(PEDALBOARD_GAIN.get(file.file_dtype, 1.0))
+
+    def blocks() -> Iterator[_Block]:
+        while file.tell() < file.frames:
+            block = file.read(int(BLOCK_S * rate_hz))
+            after_read()
+            if block.shape[1] == 0:
+                return
+            mono = block.mean(axis=0, dtype=np.float32) * gain
+            yield _Block(mono, np.multiply(block, gain, out=block))
+
+    return _Opened("pedalboard", rate_hz, file.num_channels, file.frames / rate_hz, blocks())
+
+
+class _ForwardFile:
+    """A stream as pedalboard wants a file: it may go anywhere in the head, and then only forward.
+
+    What reading raises must not go through pedalboard, which has been seen to swallow it or to ask
+    for ever: it is kept, the file ends there, and `reraise` is called after each block.
+    """
+
+    def __init__(self, head: bytes, rest: ByteStream, *, end: int) -> None:
+        self._head = head
+        self._rest = rest
+        self._end = end
+        self._position = 0
+        self._taken = len(head)
+        self._error: Exception | None = None
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(0, self._end - self._position)
+        wanted = left if size < 0 else min(size, left)
+        if self._error is not None:
+            return b""
+        try:
+            content = self._head[self._position : self._position + wanted]
+            if len(content) < wanted:
+                content += self._next(self._position + len(content), wanted - len(content))
+        except Exception as error:  # noqa: BLE001 - kept for `reraise`, whatever it is
+            self._error = error
+            return b""
+        self._position += len(content)
+        return content
+
+    def _next(self, position: int, wanted: int) -> bytes:
+        if position < self._taken:
+            raise io.UnsupportedOperation(f"byte {position} of a stream has gone by")
+        while self._taken < position and (
+            passed := self._rest.read(min(COPY_BYTES, position - self._taken))
+        ):
+            self._taken += len(passed)
+        content = self._rest.read(wanted)
+        self._taken += len(content)
+        return content
+
+    def reraise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+@contextmanager
+def _open_stream_with_pedalboard(wav: _ForwardFile, name: str) -> Iterator[_Opened]:
+    from pedalboard.io import AudioFile
+
+    try:
+        file = AudioFile(cast(BinaryIO, wav))
+    except (ValueError, RuntimeError, OSError) as error:
+        wav.reraise()
+        raise ItemError("corrupt_audio", f"{name}: its head is broken ({error})") from error
+    with file:
+        wav.reraise()
+        yield _by_pedalboard(file, wav.reraise)
 
 
 @dataclass(frozen=True, slots=True)

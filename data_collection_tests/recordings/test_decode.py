@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from operator import neg
 from pathlib import Path
 
 import av
@@ -15,9 +18,16 @@ import pytest
 import scipy.signal
 import soundfile
 import soxr
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from data_collection.recordings.decode import SAMPLE_RATE_HZ, DecodedAudio, decode_to_flac
-from data_collection.recordings.errors import ItemError
+from data_collection.recordings.decode import (
+    SAMPLE_RATE_HZ,
+    DecodedAudio,
+    decode_stream_to_flac,
+    decode_to_flac,
+)
+from data_collection.recordings.errors import ItemError, WorldError
 
 Samples = npt.NDArray[np.float64]
 NAMES = ("stage1_sol", "final_okafor")
@@ -479,3 +489,143 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
         peaks.append(int(re.sub(r"\D", "", done.stdout)) / 1024)
         original.unlink()
     assert peaks[1] - peaks[0] < 80
+
+
+class OncePast:
+    """Bytes that go by once, in whatever pieces they come; counts them, or fails on the way."""
+
+    def __init__(self, content: bytes, fails_at: int | None = None) -> None:
+        self.read_bytes = 0
+        self._content = content
+        self._fails_at = fails_at
+
+    def read(self, size: int, /) -> bytes:
+        """The next piece; where it would pass `fails_at`, an error instead."""
+        if self._fails_at is not None and self.read_bytes + size > self._fails_at:
+            raise WorldError("network", "the line is dead")
+        piece = self._content[self.read_bytes : self.read_bytes + size]
+        self.read_bytes += len(piece)
+        return piece
+
+
+def told_of(decode: Callable[[Path], DecodedAudio], target: Path) -> tuple[object, ...]:
+    """All that came of decoding: what was told and the FLAC's bytes, or the error's reason."""
+    try:
+        told = decode(target)
+    except ItemError as error:
+        return (error.reason,)
+    return told, told.source_levels.to_dicts(), target.read_bytes()
+
+
+def both_ways(content: bytes, folder: Path, name: str) -> list[tuple[object, ...]]:
+    """What comes of the same bytes as a file, and as a stream that is read to its end."""
+    original, stream = folder / name, OncePast(content)
+    original.write_bytes(content)
+    by_path = told_of(lambda target: decode_to_flac(original, target), folder / "path.flac")
+    by_stream = told_of(
+        lambda target: decode_stream_to_flac(stream, len(content), target, name=name),
+        folder / "stream.flac",
+    )
+    assert stream.read_bytes == len(content) or len(by_stream) == 1
+    return [by_path, by_stream]
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        *("-pcm16.wav", "-pcm24.wav", "-float.wav", "-pcm24.flac", ".flac"),
+        *(".mp3", ".m4a", ".webm", ".opus", ".ogg"),
+    ],
+)
+def test_a_stream_gives_the_files_flac(more_forms: Path, tmp_path: Path, ending: str) -> None:
+    """Each form gives the same FLAC, byte for byte, and the same figures, as file and as stream.
+
+    Guards against two ways of decoding, one of which starts late or is louder.
+    """
+    content = (more_forms / f"stage1_sol{ending}").read_bytes()
+    by_path, by_stream = both_ways(content, tmp_path, f"sol{ending}")
+    assert len(by_path) == 3
+    assert by_stream == by_path
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return kind + len(body).to_bytes(4, "little") + body + b"\0" * (len(body) % 2)
+
+
+@st.composite
+def wav_files(draw: st.DrawFn) -> bytes:
+    """Wavs as programs write them: chunks before and after the samples, whole or cut anywhere."""
+    rate_hz = draw(st.sampled_from((8_000, 22_050, 44_100, 48_000, 96_000)))
+    lengths = st.one_of(st.integers(0, 2_000), st.integers(rate_hz // 2, rate_hz))
+    frames, channels = draw(lengths), draw(st.integers(1, 3))
+    subtype = draw(st.sampled_from(("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "ALAW")))
+    form = draw(st.sampled_from(("WAV", "WAVEX", "RF64")))
+    buffer = io.BytesIO()
+    soundfile.write(
+        buffer,
+        noise(frames / rate_hz, rate_hz, channels, seed=frames),
+        rate_hz,
+        format="WAV" if subtype == "ALAW" else form,
+        subtype=subtype,
+    )
+    plain = buffer.getvalue()
+    before = draw(st.lists(st.sampled_from((0, 1, 26, 4_096, 70_000)), max_size=2))
+    after = draw(st.lists(st.sampled_from((1, 34, 5_000)), max_size=2))
+    first = 12 if plain[:4] == b"RIFF" else 48  # RF64 must begin with its sizes
+    made = b"".join(
+        [plain[:first], *(chunk(b"LIST", bytes(size)) for size in before), plain[first:]]
+        + [chunk(b"id3 ", b"\x07" * size) for size in after]
+    )
+    if made[:4] == b"RIFF" and draw(st.booleans()):  # some programs append and do not count
+        made = made[:4] + (len(made) - 8).to_bytes(4, "little") + made[8:]
+    cut = draw(st.one_of(st.none(), st.integers(0, len(made)), st.integers(1, 300).map(neg)))
+    return made[:cut]
+
+
+@given(content=wav_files())
+@example(content=b"")
+@example(content=b"RIFF")
+@example(content=b"RIFF\x10\x00\x00\x00WAVEfmt \xff\xff\xff\xff")
+@settings(max_examples=150)
+def test_any_wav_is_the_same_as_file_and_as_stream(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    """Whatever a wav's layout, and wherever it is cut: the same FLAC, or the same kind of error.
+
+    Guards against a stream that takes chunks behind the samples for sound, and against a truncated
+    wav which passes one way and not the other.
+    """
+    by_path, by_stream = both_ways(content, tmp_path_factory.mktemp("wav"), "made.wav")
+    if len(by_path) == 1:
+        assert len(by_stream) == 1
+    else:
+        assert by_stream == by_path
+
+
+@pytest.mark.parametrize("ending", ["-pcm16.wav", ".m4a"])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9999])
+def test_what_a_stream_raises_comes_out(
+    more_forms: Path, tmp_path: Path, ending: str, share: float
+) -> None:
+    """An error of the stream comes out as it was raised, from the first byte to the last.
+
+    Guards against pedalboard, which would make zeros of it, and a network fault that becomes the
+    recording's own.
+    """
+    content = (more_forms / f"stage1_sol{ending}").read_bytes()
+    stream = OncePast(content, fails_at=int(share * len(content)))
+    with pytest.raises(WorldError, match="the line is dead"):
+        decode_stream_to_flac(stream, len(content), tmp_path / "stored.flac", name=f"sol{ending}")
+    assert {path.name for path in tmp_path.iterdir()} <= {"stored.flac"}
+
+
+def test_a_stream_is_measured_by_its_own_size(more_forms: Path, tmp_path: Path) -> None:
+    """A wav that was cut before it was put into an archive is truncated, and the item is named.
+
+    Guards against an archive's check sum, which such a file has right.
+    """
+    content = (more_forms / "stage1_sol-pcm16.wav").read_bytes()[:-100_000]
+    with pytest.raises(ItemError, match=r"truncated: 2004/sol\.wav"):
+        decode_stream_to_flac(
+            OncePast(content), len(content), tmp_path / "stored.flac", name="2004/sol.wav"
+        )
