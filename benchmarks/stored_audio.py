@@ -17,7 +17,8 @@ import numpy.typing as npt
 import soxr
 
 from data_collection.embedding.checkpoint import find_checkpoint
-from data_collection.embedding.encoder import load_muq
+from data_collection.embedding.encoder import load_encoder
+from data_collection.embedding.options import EncoderOptions
 from data_collection.recordings import decode
 from data_collection.sample.media import AUDIO
 
@@ -36,16 +37,16 @@ def main() -> None:
     parser.add_argument("checkpoint", help="folder or hub id")
     parser.add_argument("recording", type=Path, nargs="?", default=AUDIO / "stage1_sol.opus")
     arguments = parser.parse_args()
-    encoder = load_muq(find_checkpoint(arguments.checkpoint), "cpu")
+    encoder = load_encoder(find_checkpoint(arguments.checkpoint), EncoderOptions(device="cpu"))
     with decode._open_with_pyav(arguments.recording) as opened:
         mono = np.concatenate(list(opened.blocks))
         clip = soxr.resample(mono, opened.rate_hz, decode.SAMPLE_RATE_HZ)
     clip = clip[: CLIP_S * decode.SAMPLE_RATE_HZ].astype(np.float32)
     for name, gain in (("as it is", 1.0), ("40 dB quieter", 0.01)):
         exact = (clip * np.float32(gain)).astype(np.float32)
-        true = encoder.embed(exact)
+        true = encoder.embed(exact[np.newaxis])[0]
         for bits in (16, 24):
-            stored = encoder.embed(rounded(exact, bits))
+            stored = encoder.embed(rounded(exact, bits)[np.newaxis])[0]
             norms = np.linalg.norm(true, axis=1) * np.linalg.norm(stored, axis=1)
             cosine = float((np.sum(true * stored, axis=1) / norms).min())
             error = float(np.linalg.norm(true - stored) / np.linalg.norm(true))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Matrix = tuple[tuple[Fraction, ...], ...]
 POINTS = {1: (), 2: (0, -1), 3: (0, 1, -1), 4: (0, 1, -1, 2), 5: (0, 1, -1, 2, Fraction(-1, 2))}
 """Interpolation points by their number, infinity beside; 2 errs less beside -1/2 than -2."""
-TILES_AT_ONCE = 384
+TILES_AT_ONCE = 320
 """More make larger products, fewer stay in the cache: between 256 and 512 it hardly matters."""
 
 
