@@ -56,11 +56,9 @@ class Filtering:
         return len(self.of_inputs)
 
     @property
-    def groups(self) -> tuple[slice, ...]:
-        """For each distinct kernel, the products that it is a factor of."""
-        alone = len(self.of_kernel) - (self.stride == 2)
-        groups = [slice(index, index + 1) for index in range(alone)]
-        return (*groups, slice(alone, self.products)) if self.stride == 2 else tuple(groups)
+    def alone(self) -> int:
+        """Products with a kernel of their own; those after them share the last one."""
+        return len(self.of_kernel) - (self.stride == 2)
 
 
 def minimal_filtering(outputs: int, stride: int) -> Filtering:
@@ -246,17 +244,29 @@ class WinogradConvolution:
         shape = (products, products, count, self.out_channels)
         rounded = self._factors != torch.float32
         multiplied = take("products" if rounded else "odd", shape, self._factors)
-        for time_kernel, time_planes in enumerate(filtering.groups):
-            for plane in range(time_planes.start, time_planes.stop):
-                for kernel, planes in enumerate(filtering.groups):
-                    torch.mm(
-                        inputs[plane, planes].view(-1, self.channels),
-                        self._kernels[time_kernel, kernel],
-                        out=multiplied[plane, planes].view(-1, self.out_channels),
-                    )
+        self._multiply(inputs, multiplied)
         if rounded:
             multiplied = take("odd", shape, torch.float32).copy_(multiplied)
         return self._along_both_axes(self._of_products, multiplied, "even", "odd")
+
+    def _multiply(self, inputs: Tensor, multiplied: Tensor) -> None:
+        """The products of all planes, as few calls: threads wait for each other at every call."""
+        import torch
+
+        filtering, alone = self._filtering, self._filtering.alone
+        if filtering.stride == 1:
+            torch.bmm(
+                inputs.flatten(0, 1), self._kernels.flatten(0, 1), out=multiplied.flatten(0, 1)
+            )
+            return
+        for plane in range(filtering.products):
+            kernels = self._kernels[min(plane, alone)]
+            torch.bmm(inputs[plane, :alone], kernels[:alone], out=multiplied[plane, :alone])
+            torch.mm(
+                inputs[plane, alone:].view(-1, self.channels),
+                kernels[alone],
+                out=multiplied[plane, alone:].view(-1, self.out_channels),
+            )
 
     def _along_both_axes(self, matrix: Tensor, planes: Tensor, half_done: str, done: str) -> Tensor:
         """`matrix @ planes @ matrix.T` over the first two axes; the rest becomes one."""
