@@ -269,16 +269,20 @@ class WinogradConvolution:
             )
 
     def _along_both_axes(self, matrix: Tensor, planes: Tensor, half_done: str, done: str) -> Tensor:
-        """`matrix @ planes @ matrix.T` over the first two axes; the rest becomes one."""
+        """`matrix @ planes @ matrix.T` over the first two axes; the rest becomes one.
+
+        As batched products: one of so few rows and so many columns keeps to one thread.
+        """
         import torch
 
         take = self._workspace.take
         rows, columns = matrix.shape
-        rest = planes[0, 0].numel()
-        once = take(half_done, (rows, columns, rest), torch.float32)
-        torch.mm(matrix, planes.view(columns, -1), out=once.view(rows, -1))
+        by_plane = planes.view(columns, columns, -1)
+        rest = by_plane.shape[2]
+        once = take(half_done, (columns, rows, rest), torch.float32)
+        torch.bmm(matrix.expand(columns, rows, columns), by_plane.transpose(0, 1), out=once)
         twice = take(done, (rows, rows, rest), torch.float32)
-        return torch.bmm(matrix.expand(rows, rows, columns), once, out=twice)
+        return torch.bmm(matrix.expand(rows, rows, columns), once.transpose(0, 1), out=twice)
 
 
 def _tensor(matrix: Matrix) -> Tensor:
