@@ -130,8 +130,8 @@ def test_stamps_in_another_order_give_no_piece_wrongly(
     ends = dict(zip(keys, [*(s for _, s in written[1:]), DURATION_S], strict=True))
     programme = read("\n".join(lines))
     for key, start, end in works(programme):
-        if start is not None:
-            assert (key, start, end) == (key, dict(written)[key or ""], ends[key or ""])
+        if start is not None and key is not None:  # a wording such as "Variations on" names none
+            assert (start, end) == (dict(written)[key], ends[key])
     assert all(i.start_s is None for i in programme.items[first : second + 1])
     assert programme.problems
 

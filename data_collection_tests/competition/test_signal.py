@@ -28,7 +28,7 @@ from data_collection_tests.river import River, river
 BACH_PRELUDE = {
     "composer": "bach",
     "work": "bwv846",
-    "movement": None,
+    "movement": "1",
 }
 CHOPIN_PRELUDE = {"composer": "chopin", "work": "op28-no4", "movement": None}
 
