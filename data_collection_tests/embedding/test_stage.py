@@ -410,7 +410,8 @@ def test_what_a_killed_run_left_is_known(river: River) -> None:
     river.cut(8.0)
 
     def fails(path: str) -> BaseException | None:
-        notes = path.endswith(".receipt.json") and len(river.files()) == 3
+        # How many clips share a note is a matter of timing: the third may come with the fourth.
+        notes = path.endswith(".receipt.json") and len(river.files()) >= 3
         return KeyboardInterrupt() if notes else None
 
     store = FailingStore(river.store.root, river.store.embeddings_root, fails)
@@ -419,7 +420,7 @@ def test_what_a_killed_run_left_is_known(river: River) -> None:
     left = read_receipt(river.store, river.tier.folder("muq_embeddings"), ID)
     assert left is not None
     assert (left.state, left.reason, left.attempts) == ("blocked", "interrupted", 0)
-    assert len(left.outputs) < 3
+    assert len(left.outputs) < len(river.files())
     assert {path.rsplit("/")[-1] for path in left.paths} >= set(river.files())
     river.segments(ClipGrid(clip_s=5.0, min_tail_s=1.0))
     receipt = river.embed().receipt
