@@ -12,8 +12,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -21,6 +19,7 @@ import stamina
 
 from data_collection.recordings.errors import SetupError, WorldError
 from data_collection.recordings.fetch import FetchOptions
+from data_collection.recordings.retry_after import retry_after_s
 
 if TYPE_CHECKING:
     import httpx
@@ -315,10 +314,10 @@ def _refusal(url: str, response: httpx.Response) -> Exception:
     status = response.status_code
     said = f"{url} answered {status}"
     if status in PASSING:
-        retry_after_s = _retry_after_s(response.headers.get("retry-after"))
-        asked = f" and asks for a pause of {retry_after_s:.0f} s" if retry_after_s else ""
+        pause_s = retry_after_s(response.headers.get("retry-after"))
+        asked = f" and asks for a pause of {pause_s:.0f} s" if pause_s else ""
         reason = "too_many_requests" if status == TOO_MANY else "server_error"
-        return _PassingError(reason, f"{said}{asked}; run the same again later", retry_after_s)
+        return _PassingError(reason, f"{said}{asked}; run the same again later", pause_s)
     if status in (404, 410):
         return SetupError(
             "archive_missing", f"{said}: there is no archive there; correct MAESTRO_BASE_URL"
@@ -337,17 +336,3 @@ def _wait_before_retry(error: Exception) -> bool | float:
     if error.retry_after_s is None:
         return True
     return error.retry_after_s <= LONGEST_RETRY_AFTER_S and error.retry_after_s
-
-
-def _retry_after_s(value: str | None) -> float | None:
-    """Seconds of a Retry-After header, which is a number or a date; None where it is neither."""
-    if value is None:
-        return None
-    if value.strip().isdecimal():
-        return float(value)
-    try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    aware = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max(0.0, (aware - datetime.now(UTC)).total_seconds())

@@ -17,8 +17,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -28,6 +26,7 @@ import stamina
 
 from data_collection.competition.sources.errors import SourceError, UnreachableError
 from data_collection.competition.sources.kept_answers import Answer, KeptAnswers, Page
+from data_collection.recordings.retry_after import retry_after_s
 from data_collection.recordings.store import Store
 
 if TYPE_CHECKING:
@@ -333,23 +332,9 @@ def _refuse_bad_status(answer: Answer) -> None:
 
 
 def _passing_status(answer: Answer) -> _PassingError:
-    retry_after_s = _retry_after_s(answer.headers.get("retry-after"))
-    asked = f" and asks for a pause of {retry_after_s:.0f} s" if retry_after_s is not None else ""
-    return _PassingError(f"{answer.url} answered {answer.status}{asked}", retry_after_s)
-
-
-def _retry_after_s(value: str | None) -> float | None:
-    """Seconds of a Retry-After header, which is a number or a date; None where it is neither."""
-    if value is None:
-        return None
-    if value.strip().isdecimal():
-        return float(value)
-    try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    aware = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max(0.0, (aware - datetime.now(UTC)).total_seconds())
+    pause_s = retry_after_s(answer.headers.get("retry-after"))
+    asked = f" and asks for a pause of {pause_s:.0f} s" if pause_s is not None else ""
+    return _PassingError(f"{answer.url} answered {answer.status}{asked}", pause_s)
 
 
 def _network_error(url: str, error: httpx.RequestError) -> UnreachableError:
