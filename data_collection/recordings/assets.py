@@ -46,7 +46,6 @@ from data_collection.recordings.store import Store
 from data_collection.recordings.tier import Recording, Tier
 
 OWNERS = ["team:data-collection"]
-FETCH_POOL = "fetch"
 AUDIO_BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=100)
 SEGMENTS_BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=200)
 SHOWN_FILE_COLUMNS = ("title", "reason", "detail", "source_url")
@@ -90,12 +89,8 @@ def _recordings(tier: Tier, upstream: list[dg.AssetKey]) -> dg.AssetsDefinition:
         deps=upstream,
         group_name=tier.group,
         owners=OWNERS,
-        kinds={"yt-dlp", "jsonl"},
-        description=(
-            f"**{tier.label}: the catalogue.** Lists the sources, decides which video is which "
-            "recording, and registers one partition a recording. What was not taken stands in "
-            "`unmatched.jsonl` with the reason."
-        ),
+        kinds={tier.source_kind, "jsonl"},
+        description=f"**{tier.label}: the catalogue.** {tier.catalogue_says}",
         metadata={
             "dagster/column_schema": column_schema(tier.recording_model),
             "path": f"{tier.folder('recordings')}.jsonl",
@@ -158,15 +153,11 @@ def _audio(tier: Tier) -> dg.AssetsDefinition:
         deps=[[*tier.key_prefix, "recordings"]],
         partitions_def=tier_partitions(tier),
         backfill_policy=AUDIO_BACKFILL,
-        pool=FETCH_POOL,
+        pool=tier.fetch_pool,
         group_name=tier.group,
         owners=OWNERS,
-        kinds={"yt-dlp", "flac"},
-        description=(
-            f"**{tier.label}: the audio.** Fetches each original, decodes it whole (half a file "
-            "is found out) and stores mono 24 kHz 24-bit FLAC with a receipt beside it. A part of "
-            "a longer video is cut to the sample from its original, which is stored once."
-        ),
+        kinds={tier.source_kind, "flac"},
+        description=f"**{tier.label}: the audio.** {tier.audio_says}",
         metadata={"path": f"{tier.folder('audio')}/<recording_id>.flac"},
     )
     def audio(
@@ -174,7 +165,6 @@ def _audio(tier: Tier) -> dg.AssetsDefinition:
     ) -> None:
         opened = store.open()
         catalogue = {row.recording_id: row for row in _catalogue(opened, tier)}
-        options = fetcher.options()
         originals: dict[str, Settled] = {}
 
         def describe(receipt: Receipt) -> dict[str, float | int | str]:
@@ -191,9 +181,10 @@ def _audio(tier: Tier) -> dg.AssetsDefinition:
         def stage(key: str) -> Settled:
             if key not in catalogue:
                 return settle_unknown(opened, tier, key)
-            return settle_audio(opened, tier, catalogue[key], options, originals)
+            return settle_audio(opened, tier, catalogue[key], source, originals)
 
-        run_per_partition(context, stage, describe)
+        with tier.open_originals(opened, fetcher.options()) as source:
+            run_per_partition(context, stage, describe)
 
     return audio
 

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from data_collection.recordings import decode
 from data_collection.recordings.cut import cut_flac
 from data_collection.recordings.errors import ItemError, SetupError, WorldError, room_on
-from data_collection.recordings.fetch import FetchOptions, fetch
+from data_collection.recordings.originals import OriginalSource
 from data_collection.recordings.quality import SOURCE_LEVELS_SCHEMA
 from data_collection.recordings.receipts import (
     FINISHED,
@@ -58,7 +58,7 @@ def settle_audio(
     store: Store,
     tier: Tier,
     recording: Recording,
-    options: FetchOptions,
+    source: OriginalSource,
     originals: dict[str, Settled] | None = None,
 ) -> Settled:
     """Store one recording's audio: fetched and decoded, or cut from a longer original.
@@ -69,13 +69,13 @@ def settle_audio(
         store: the data root.
         tier: whose recording it is.
         recording: its catalogue row.
-        options: how to fetch.
+        source: brings originals.
         originals: those that this run has settled already, by id, so that one that cannot be
             fetched is tried once and not once a part.
     """
     folder, recording_id = tier.folder("audio"), recording.recording_id
     if recording.cut_from is None:
-        return _settle_fetched(store, folder, recording_id, recording, options)
+        return _settle_fetched(store, folder, recording_id, recording, source)
     settled = originals if originals is not None else {}
     start_s, end_s = recording.source_start_s or 0.0, recording.source_end_s
 
@@ -83,7 +83,7 @@ def settle_audio(
         original_id = recording.cut_from or recording_id
         if original_id not in settled:
             settled[original_id] = _settle_fetched(
-                store, tier.folder("originals"), original_id, recording, options
+                store, tier.folder("originals"), original_id, recording, source
             )
         original = _finished(settled[original_id])
         with store.local(original.outputs[0].path) as whole, store.scratch() as scratch:
@@ -120,42 +120,40 @@ def settle_audio(
 
 
 def _settle_fetched(
-    store: Store, folder: str, stored_id: str, recording: Recording, options: FetchOptions
+    store: Store, folder: str, stored_id: str, recording: Recording, source: OriginalSource
 ) -> Settled:
-    """Fetch, decode and store a source's whole video under an id in a folder."""
+    """Fetch, decode and store a source's whole original under an id in a folder."""
 
     def work() -> StageResult:
-        claimed_s = recording.duration_s if recording.cut_from is None else None
         with store.scratch() as scratch, room_on(scratch):
-            fetched = fetch(recording.source_url, scratch, options)
-            claimed_s = fetched.page.duration_s or claimed_s
             flac = scratch / f"{stored_id}.flac"
-            decoded = decode.decode_to_flac(fetched.path, flac, claimed_duration_s=claimed_s)
-            stored = store.publish(flac, f"{folder}/{stored_id}.flac")
-        levels = _stored_levels(store, folder, stored_id, decoded.source_levels)
-        page = fetched.page.model_dump_json(indent=1).encode()
+            original = source(recording, flac, scratch)
+            decoded = original.decoded
+            stored = [store.publish(flac, f"{folder}/{stored_id}.flac")]
+        stored.append(_stored_levels(store, folder, stored_id, decoded.source_levels))
+        if original.page is not None:
+            page = original.page.model_dump_json(indent=1).encode()
+            stored.append(store.write_bytes(f"{folder}/{stored_id}{PAGE}", page))
         return StageResult(
-            outputs=(stored, levels, store.write_bytes(f"{folder}/{stored_id}{PAGE}", page)),
+            outputs=tuple(stored),
             facts={
                 "duration_s": decoded.duration_s,
-                "claimed_duration_s": claimed_s,
-                "original_sha256": fetched.sha256,
-                "original_bytes": fetched.size_bytes,
-                "original_format": fetched.format,
+                "claimed_duration_s": original.claimed_duration_s,
+                "original_sha256": original.sha256,
+                "original_bytes": original.size_bytes,
+                "original_format": original.format,
                 "original_rate_hz": decoded.source_rate_hz,
                 "original_channels": decoded.source_channels,
-                "extractor": fetched.extractor,
-                "licence": fetched.licence,
+                "extractor": original.extractor,
+                "licence": original.licence,
                 "decoder": decoded.decoder,
                 "peak": decoded.peak,
                 "clipped_frames": decoded.clipped_frames,
                 "longest_zero_run_s": decoded.longest_zero_run_s,
-                "source_url": recording.source_url,
+                "source_url": original.source_url,
+                **original.facts,
             },
-            versions={
-                name: importlib.metadata.version(name)
-                for name in ("yt-dlp", "av", "pedalboard", "soxr", "soundfile")
-            },
+            versions={name: importlib.metadata.version(name) for name in original.tools},
         )
 
     return settle(

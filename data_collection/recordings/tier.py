@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from data_collection.recordings.originals import OpenOriginals, videos
 from data_collection.recordings.store import Store
 from data_collection.repertoire.pieces import Piece
 
@@ -114,6 +115,17 @@ class Catalogue:
     facts: Mapping[str, int | float | str] = field(default_factory=dict)
 
 
+CATALOGUE_OF_VIDEOS = (
+    "Lists the sources, decides which video is which recording, and registers one partition a "
+    "recording. What was not taken stands in `unmatched.jsonl` with the reason."
+)
+AUDIO_OF_VIDEOS = (
+    "Fetches each original, decodes it whole (half a file is found out) and stores mono 24 kHz "
+    "24-bit FLAC with a receipt beside it. A part of a longer video is cut to the sample from its "
+    "original, which is stored once."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Tier:
     """What the river's factories need to know of a tier.
@@ -130,6 +142,11 @@ class Tier:
         plotted_by: row field by which the metadata's plot counts segments.
         label_assets: names of the tier's own assets that its rows' labels come from.
         signal_assets: names of further assets that are made with the rows.
+        open_originals: opens what brings the audio.
+        fetch_pool: Dagster's pool of the runs that fetch.
+        catalogue_says: what the catalogue's page says of how it is made.
+        audio_says: the same of the audio.
+        source_kind: the label of what is asked for both.
         segment_labels: reads those once and gives what labels a segment; raises `RecordingError`
             where they are not there.
     """
@@ -145,6 +162,11 @@ class Tier:
     label_assets: tuple[str, ...] = ()
     signal_assets: tuple[str, ...] = ()
     segment_labels: Callable[[Store], SegmentLabels] = no_labels
+    open_originals: OpenOriginals = videos
+    fetch_pool: str = "fetch"
+    source_kind: str = "yt-dlp"
+    catalogue_says: str = CATALOGUE_OF_VIDEOS
+    audio_says: str = AUDIO_OF_VIDEOS
 
     @property
     def aggregates(self) -> tuple[str, ...]:
