@@ -20,6 +20,9 @@ from data_collection.competition.sources.pages import Manners
 from data_collection.embedding.assets import muq_embeddings_asset
 from data_collection.embedding.checks import completeness_check
 from data_collection.embedding.resources import MuQResource
+from data_collection.maestro.assets import pairs_assets
+from data_collection.maestro.catalogue import maestro_tier
+from data_collection.maestro.resources import PairRulesResource
 from data_collection.recordings.assets import river_assets
 from data_collection.recordings.checks import schema_check
 from data_collection.recordings.resources import (
@@ -31,8 +34,9 @@ from data_collection.recordings.resources import (
 from data_collection.recordings.tier import Tier
 from data_collection.settings import Settings
 
-SIGNAL = ("programmes", "preferences")
-"""T2's aggregates beside `metadata`; jury marks are a file that a person changes."""
+FOLLOWING_SIGNAL = ("programmes", "preferences", "piece_performer_map", "pairs")
+"""Aggregates beside `metadata` that follow by themselves. Jury marks do not: they are a file that a
+person changes; nor alignments, which cost hours and are made where somebody asks for them."""
 
 
 def build_defs(
@@ -60,24 +64,25 @@ def build_defs(
     if not isinstance(fetcher, FetchResource):
         raise TypeError("the resource `fetcher` must be a FetchResource")
     competition = competition_tier(edition, fetcher.options())
+    maestro = maestro_tier(settings.maestro_base_url, settings.maestro_performers)
     manners = Manners(contact=settings.source_contact)
     competition_results = results_asset(edition, competition, manners)
-    assets = [
-        competition_results,
-        *build_river(competition, [competition_results.key]),
-        *_following(signal_assets(edition, competition), dict.fromkeys(SIGNAL, nightly())),
-    ]
-    checks = [
-        *competition_checks(edition, competition),
-        *signal_checks(edition, competition),
-        schema_check(competition),
-        completeness_check(competition),
-    ]
+    signals = [*signal_assets(edition, competition), *pairs_assets(maestro)]
+    tiers = (competition, maestro)
     return dg.Definitions(
-        assets=assets,
-        asset_checks=checks,
-        jobs=tier_jobs(competition),
-        sensors=tier_sensors(competition),
+        assets=[
+            competition_results,
+            *build_river(competition, [competition_results.key]),
+            *build_river(maestro, []),
+            *_following(signals, dict.fromkeys(FOLLOWING_SIGNAL, nightly())),
+        ],
+        asset_checks=[
+            *competition_checks(edition, competition),
+            *signal_checks(edition, competition),
+            *(check(tier) for tier in tiers for check in (schema_check, completeness_check)),
+        ],
+        jobs=[job for tier in tiers for job in tier_jobs(tier)],
+        sensors=[sensor for tier in tiers for sensor in tier_sensors(tier)],
         resources={**default_resources, **(resources or {})},
         executor=dg.in_process_executor,
     )
@@ -97,6 +102,7 @@ def build_resources(settings: Settings) -> dict[str, object]:
         ),
         "clip_grid": ClipGridResource(),
         "sounds": SoundsResource(),
+        "pair_rules": PairRulesResource(),
         "muq": MuQResource(
             checkpoint=settings.muq_checkpoint,
             revision=settings.muq_revision,

@@ -12,7 +12,9 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-BUNDLED_EDITION = Path(__file__).parent / "competition" / "editions" / "chopin2021.yaml"
+PACKAGE = Path(__file__).parent
+BUNDLED_EDITION = PACKAGE / "competition" / "editions" / "chopin2021.yaml"
+MAESTRO_BUCKET = "https://storage.googleapis.com/magentadata/datasets/maestro/v3.0.0/"
 
 
 class Settings(BaseSettings):
@@ -25,6 +27,14 @@ class Settings(BaseSettings):
         default=None, description="where `*muq_embeddings/` lie, if not under the data root"
     )
     competition_edition: Path = Field(default=BUNDLED_EDITION, description="an edition's YAML")
+    maestro_base_url: str = Field(
+        default=MAESTRO_BUCKET,
+        description="folder of the release on a server, or file:///… of its folder or zip",
+    )
+    maestro_performers: Path = Field(
+        default=PACKAGE / "maestro" / "performers.yaml",
+        description="YAML of who is whom beyond what MAESTRO's file names tell",
+    )
     muq_checkpoint: str = Field(
         default="OpenMuQ/MuQ-large-msd-iter", description="hub id or local folder"
     )

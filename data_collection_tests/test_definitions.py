@@ -18,6 +18,7 @@ from data_collection_tests.river import write_edition
 FEED = "http://127.0.0.1:9/feed.rss"
 ROSTER = "performer,country,reached_stage,prize\nAda Quill,,final,1\n"
 PREFIX = "competition_cache/chopin2021"
+MAESTRO = "maestro_cache"
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,14 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
         f"{PREFIX}/recordings",
         f"{PREFIX}/results",
         f"{PREFIX}/segments",
+        f"{MAESTRO}/alignments",
+        f"{MAESTRO}/audio",
+        f"{MAESTRO}/metadata",
+        f"{MAESTRO}/muq_embeddings",
+        f"{MAESTRO}/pairs",
+        f"{MAESTRO}/piece_performer_map",
+        f"{MAESTRO}/recordings",
+        f"{MAESTRO}/segments",
     ]
     assert sorted(key.to_user_string() for key in graph.asset_check_keys) == [
         f"{PREFIX}/metadata:every_segment_has_its_embedding",
@@ -54,30 +63,50 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
     assert sorted(job.name for job in defs.jobs or ()) == [
         "competition_cache_chopin2021_catalogue",
         "competition_cache_chopin2021_metadata",
+        "maestro_cache_catalogue",
+        "maestro_cache_metadata",
     ]
     assert sorted(sensor.name for sensor in defs.sensors or ()) == [
         "competition_cache_chopin2021_metadata_sensor",
         "competition_cache_chopin2021_muq_embeddings_sensor",
         "competition_cache_chopin2021_segments_sensor",
+        "maestro_cache_metadata_sensor",
+        "maestro_cache_muq_embeddings_sensor",
+        "maestro_cache_segments_sensor",
     ]
 
 
 def test_lineage_is_the_river(defs: dg.Definitions) -> None:
     """Each stage depends on the one before; guards an edge that is lost."""
     graph = defs.resolve_asset_graph()
-    parents = {
-        key.path[-1]: {parent.path[-1] for parent in graph.get(key).parent_keys}
-        for key in graph.get_all_asset_keys()
-    }
-    assert parents == {
-        "results": set(),
-        "recordings": {"results"},
+
+    def parents(prefix: str) -> dict[str, set[str]]:
+        return {
+            key.path[-1]: {parent.path[-1] for parent in graph.get(key).parent_keys}
+            for key in graph.get_all_asset_keys()
+            if key.path[0] == prefix
+        }
+
+    river = {
         "audio": {"recordings"},
         "segments": {"audio"},
         "muq_embeddings": {"audio", "segments"},
+    }
+    assert parents("competition_cache") == {
+        **river,
+        "results": set(),
+        "recordings": {"results"},
         "programmes": {"recordings", "audio"},
         "metadata": {"recordings", "programmes", "muq_embeddings"},
         "preferences": {"results", "recordings", "programmes"},
+    }
+    assert parents("maestro_cache") == {
+        **river,
+        "recordings": set(),
+        "metadata": {"recordings", "muq_embeddings"},
+        "alignments": {"recordings", "audio"},
+        "piece_performer_map": {"recordings", "metadata"},
+        "pairs": {"recordings", "metadata", "alignments"},
     }
 
 
@@ -85,29 +114,37 @@ def test_every_asset_tells_what_it_is(defs: dg.Definitions) -> None:
     """Description, group, kinds, owners and path on each; guards a bare node in the UI."""
     for node in defs.resolve_asset_graph().asset_nodes:
         assert len(node.description or "") > 40, node.key
-        assert node.group_name == "competition"
+        assert node.group_name == node.key.path[0].removesuffix("_cache")
         assert node.kinds, node.key
         assert node.owners == ["team:data-collection"]
         assert str(node.metadata["path"]).startswith(node.key.to_user_string())
-        if node.key.path[-1] not in ("audio", "muq_embeddings"):
+        if node.key.path[-1] not in ("audio", "muq_embeddings", "piece_performer_map"):
             assert node.metadata["dagster/column_schema"].columns, node.key
 
 
 def test_neighbouring_stages_never_share_a_run_of_a_backfill(defs: dg.Definitions) -> None:
     """Backfill policies of neighbours differ; equal ones would let one dead video stop 99."""
     graph = defs.resolve_asset_graph()
-    policy = {key.path[-1]: graph.get(key).backfill_policy for key in graph.get_all_asset_keys()}
-    assert policy["audio"] == dg.BackfillPolicy.multi_run(100)
-    assert policy["muq_embeddings"] == dg.BackfillPolicy.multi_run(100)
-    assert policy["segments"] not in (policy["audio"], policy["muq_embeddings"])
+    for tier in (PREFIX, MAESTRO):
+        policy = {
+            stage: graph.get(dg.AssetKey([*tier.split("/"), stage])).backfill_policy
+            for stage in ("audio", "segments", "muq_embeddings")
+        }
+        assert policy["audio"] == dg.BackfillPolicy.multi_run(100)
+        assert policy["muq_embeddings"] == dg.BackfillPolicy.multi_run(100)
+        assert policy["segments"] not in (policy["audio"], policy["muq_embeddings"])
 
 
 def test_the_model_has_the_gpu_to_itself(defs: dg.Definitions) -> None:
-    """Embeddings take a place in the pool `gpu`, fetches one in `fetch`."""
+    """Embeddings take a place in the pool `gpu`, fetches one in the pool of their source.
+
+    Guards against an archive that waits while a site's guests pause between two videos.
+    """
     graph = defs.resolve_asset_graph()
-    pools = {key.path[-1]: graph.get(key).pools for key in graph.get_all_asset_keys()}
-    assert pools["muq_embeddings"] == {"gpu"}
-    assert pools["audio"] == {"fetch"}
+    pools = {key.to_user_string(): graph.get(key).pools for key in graph.get_all_asset_keys()}
+    assert pools[f"{PREFIX}/muq_embeddings"] == pools[f"{MAESTRO}/muq_embeddings"] == {"gpu"}
+    assert pools[f"{PREFIX}/audio"] == {"fetch"}
+    assert pools[f"{MAESTRO}/audio"] == {"archive"}
 
 
 def test_loading_the_definitions_imports_no_heavy_library() -> None:
@@ -127,7 +164,8 @@ def test_another_edition_is_another_graph(tmp_path: Path) -> None:
     """The environment's edition decides keys and labels; guards a name written into the code."""
     edition = write_edition(tmp_path, FEED, ROSTER, id="other1999")
     graph = build_defs(settings=Settings(competition_edition=edition)).resolve_asset_graph()
-    assert {key.path[1] for key in graph.get_all_asset_keys()} == {"other1999"}
+    keys = [key.path for key in graph.get_all_asset_keys()]
+    assert {path[1] for path in keys if path[0] == "competition_cache"} == {"other1999"}
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,11 @@ OpenOriginals = Callable[[Store, FetchOptions], AbstractContextManager[OriginalS
 @contextmanager
 def videos(store: Store, options: FetchOptions) -> Iterator[OriginalSource]:
     """Everything that yt-dlp can read, one fetch a recording."""
+    yield video_source(options)
+
+
+def video_source(options: FetchOptions) -> OriginalSource:
+    """Fetch a recording by yt-dlp and decode it."""
 
     def source(recording: Recording, flac: Path, scratch: Path) -> Original:
         fetched = fetch(recording.source_url, scratch, options)
@@ -83,4 +88,4 @@ def videos(store: Store, options: FetchOptions) -> Iterator[OriginalSource]:
             tools=("yt-dlp", *DECODING_TOOLS),
         )
 
-    yield source
+    return source

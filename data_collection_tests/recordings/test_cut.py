@@ -15,13 +15,14 @@ from data_collection.recordings.cut import cut_flac
 from data_collection.recordings.decode import SAMPLE_RATE_HZ
 from data_collection.recordings.errors import ItemError
 from data_collection.recordings.fetch import FetchOptions
+from data_collection.recordings.originals import video_source
 from data_collection.recordings.receipts import Settled
 from data_collection.recordings.stages import settle_audio
 from data_collection.recordings.store import Store
 from data_collection.recordings.tier import Recording, Tier
 from data_collection.sample.server import Fault, Site, Video
 
-ONCE = FetchOptions(attempts=1, retry_wait_s=0)
+ONCE = video_source(FetchOptions(attempts=1, retry_wait_s=0))
 LENGTH_S = 23.4567
 
 

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from data_collection.recordings.fetch import FetchOptions
+from data_collection.recordings.originals import video_source
 from data_collection.recordings.receipts import Settled
 from data_collection.recordings.segments import ClipGrid
 from data_collection.recordings.sounds import SoundThresholds
@@ -20,7 +21,7 @@ from data_collection.sample.media import Container
 from data_collection.sample.server import Fault, Site, Video
 from data_collection_tests.clips import SCORER
 
-ONCE = FetchOptions(attempts=1, retry_wait_s=0)
+ONCE = video_source(FetchOptions(attempts=1, retry_wait_s=0))
 
 
 def published(
