@@ -28,8 +28,12 @@ from data_collection.competition.sources.pages import Manners
 from data_collection.competition.sources.reading import readable
 from data_collection.embedding.checkpoint import find_checkpoint
 from data_collection.embedding.options import definite_device, definite_precision
+from data_collection.maestro.archive import open_archive
+from data_collection.maestro.metadata import read_metadata
+from data_collection.maestro.performers import read_performer_overrides
 from data_collection.recordings.decode import SAMPLE_RATE_HZ
-from data_collection.recordings.errors import CatalogueError, SetupError
+from data_collection.recordings.errors import CatalogueError, RecordingError, SetupError
+from data_collection.recordings.fetch import FetchOptions
 from data_collection.recordings.listing import ListingError, list_videos
 from data_collection.recordings.sounds import SoundScorer
 from data_collection.recordings.store import Store
@@ -57,6 +61,7 @@ def run_doctor(*, online: bool, console: Console) -> int:
     looks: list[Callable[[Settings], Finding]] = [
         _data_root,
         _edition,
+        _local_maestro,
         _yt_dlp,
         _javascript_runtime,
         _ffmpeg,
@@ -69,7 +74,7 @@ def run_doctor(*, online: bool, console: Console) -> int:
         _anthropic_key,
     ]
     if online:
-        looks += [_listing, _result_sources, _hub]
+        looks += [_listing, _result_sources, _maestro, _hub]
     findings = [look(settings) for look in looks]
     table = Table(show_header=False, box=None)
     for finding in findings:
@@ -79,7 +84,7 @@ def run_doctor(*, online: bool, console: Console) -> int:
     console.print(table)
     if not online:
         console.print(
-            "Not looked at: YouTube, the sites of results and the hub; "
+            "Not looked at: YouTube, the sites of results, MAESTRO's server and the hub; "
             "`data-collection doctor --online` does."
         )
     return 1 if any(finding.verdict == "bad" for finding in findings) else 0
@@ -114,6 +119,29 @@ def _edition(settings: Settings) -> Finding:
     recalled = sum(competitor.confidence == "recalled" for competitor in roster)
     note = f", {recalled} of them recalled, not sourced" if recalled else ""
     return Finding("edition", "good", f"{edition.name}: {len(roster)} competitors{note}")
+
+
+def _local_maestro(settings: Settings) -> Finding:
+    if settings.maestro_base_url.startswith("file:"):
+        return _maestro(settings)
+    said = f"{settings.maestro_base_url}: not asked now; all of its audio is about 100 GB of traffic"
+    return Finding("MAESTRO", "note", said)
+
+
+def _maestro(settings: Settings) -> Finding:
+    what = "MAESTRO"
+    store = Store.at(settings.data_collection_root, settings.embeddings_root)
+    try:
+        read_performer_overrides(settings.maestro_performers)
+        rows = read_metadata(settings.maestro_base_url).rows
+        with open_archive(settings.maestro_base_url, store, FetchOptions(attempts=1)) as archive:
+            missing = archive.missing(row.audio_filename for row in rows)
+    except (CatalogueError, RecordingError) as error:
+        return Finding(what, "bad", str(error))
+    if missing:
+        said = f"{len(missing)} of {len(rows)} recordings are not there, such as {missing[0]}"
+        return Finding(what, "bad", f"{archive.place}: {said}")
+    return Finding(what, "good", f"{archive.place}: all {len(rows)} recordings can be read")
 
 
 def _yt_dlp(settings: Settings) -> Finding:

@@ -7,7 +7,7 @@ thing that is done with each: decode a member while it comes. What does not: HTT
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -28,6 +28,8 @@ from data_collection.maestro.archive_zip import (
     CheckedMember,
     Directory,
     find_member,
+    missing_members,
+    open_directory,
     open_member,
     open_remote_member,
     open_zip,
@@ -94,6 +96,14 @@ class Archive(Protocol):
             SetupError: the archive is not there or no zip, its server has no ranges, or there is no
                 room.
             WorldError: the server cannot be reached, or the archive changed.
+        """
+
+    def missing(self, audio_filenames: Iterable[str]) -> list[str]:
+        """Names of recordings that are not there, without reading any.
+
+        Raises:
+            SetupError: as `decode`.
+            WorldError: as `decode`.
         """
 
 
@@ -176,6 +186,11 @@ class RemoteZip:
                 self._opened = None
             raise
 
+    def missing(self, audio_filenames: Iterable[str]) -> list[str]:
+        """See `Archive`."""
+        with open_directory(self._open()[1], place=self.place) as archive:
+            return missing_members(archive, audio_filenames)
+
     def _open(self) -> tuple[Identity, Directory]:
         if self._opened is None:
             identity = self._remote.identity()
@@ -199,6 +214,11 @@ class LocalZip:
         return _decode_member(
             self._member(audio_filename), self.place, audio_filename, target, claimed_duration_s
         )
+
+    def missing(self, audio_filenames: Iterable[str]) -> list[str]:
+        """See `Archive`."""
+        with open_zip(self._path, place=self.place) as archive:
+            return missing_members(archive, audio_filenames)
 
     @contextmanager
     def _member(self, audio_filename: str) -> Iterator[CheckedMember]:
@@ -229,11 +249,18 @@ class Folder:
             decoded, sha256_of_file(original), size_bytes, original.as_uri(), size_bytes
         )
 
-    def _find(self, audio_filename: str) -> Path:
+    def missing(self, audio_filenames: Iterable[str]) -> list[str]:
+        """See `Archive`."""
+        return [name for name in audio_filenames if self._found(name) is None]
+
+    def _found(self, audio_filename: str) -> Path | None:
         name = PurePosixPath(audio_filename)
         candidates = [self._path / TOP_FOLDER / name, self._path / name]
         is_inside = not name.is_absolute() and ".." not in name.parts
-        found = next((path for path in candidates if is_inside and path.is_file()), None)
+        return next((path for path in candidates if is_inside and path.is_file()), None)
+
+    def _find(self, audio_filename: str) -> Path:
+        found = self._found(audio_filename)
         if found is None:
             raise ItemError(
                 "member_missing",

@@ -14,7 +14,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, cast
@@ -99,6 +99,13 @@ def open_zip(file: object, *, place: str) -> Iterator[zipfile.ZipFile]:
 
 
 @contextmanager
+def open_directory(directory: Directory, *, place: str) -> Iterator[zipfile.ZipFile]:
+    """Open a zip of which nothing but the directory can be read."""
+    with open_zip(_Window(directory), place=place) as archive:
+        yield archive
+
+
+@contextmanager
 def open_remote_member(
     directory: Directory, name: str, stream: Callable[[int, int], RangeStream], *, place: str
 ) -> Iterator[CheckedMember]:
@@ -139,7 +146,7 @@ def find_member(archive: zipfile.ZipFile, name: str, *, place: str) -> zipfile.Z
     Raises:
         ItemError: `member_missing`.
     """
-    for candidate in (f"{TOP_FOLDER}/{name}", name):
+    for candidate in _candidates(name):
         try:
             return archive.getinfo(candidate)
         except KeyError:
@@ -149,6 +156,16 @@ def find_member(archive: zipfile.ZipFile, name: str, *, place: str) -> zipfile.Z
         f"{name} is not in {place}, neither below {TOP_FOLDER}/ nor on top; are metadata and "
         "archive of one release?",
     )
+
+
+def missing_members(archive: zipfile.ZipFile, names: Iterable[str]) -> list[str]:
+    """Those of some names that `find_member` would not find."""
+    there = set(archive.namelist())
+    return [name for name in names if there.isdisjoint(_candidates(name))]
+
+
+def _candidates(name: str) -> tuple[str, str]:
+    return f"{TOP_FOLDER}/{name}", name
 
 
 class CheckedMember(io.RawIOBase):

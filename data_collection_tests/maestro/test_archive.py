@@ -97,32 +97,39 @@ def unpacked(release: Path, folder: Path, *, below: str) -> Path:
     return folder if below == TOP else folder / TOP
 
 
+@pytest.fixture(params=["server", "server's zip", "zip", "folder of zip", TOP, "years"])
+def base_url(
+    request: pytest.FixtureRequest, release: Path, server: ArchiveServer, tmp_path: Path
+) -> str:
+    """Every form that `MAESTRO_BASE_URL` may have."""
+    return {
+        "server": server.url,
+        "server's zip": f"{server.url}{TOP}.zip",
+        "zip": release.as_uri(),
+        "folder of zip": release.parent.as_uri(),
+    }.get(request.param) or unpacked(release, tmp_path / "ä b", below=request.param).as_uri()
+
+
 @pytest.mark.parametrize("name", [STORED, DEFLATED])
-@pytest.mark.parametrize("place", ["server", "server's zip", "zip", "folder of zip", TOP, "years"])
 def test_every_place_gives_the_same_flac(
-    release: Path,
-    server: ArchiveServer,
-    wavs: dict[str, bytes],
-    store: Store,
-    tmp_path: Path,
-    place: str,
-    name: str,
+    base_url: str, wavs: dict[str, bytes], store: Store, tmp_path: Path, name: str
 ) -> None:
     """A recording is stored the same, byte for byte, whether from ranges, a zip, or a file.
 
     Guards against a collection that depends on where it was made.
     """
-    base_url = {
-        "server": server.url,
-        "server's zip": f"{server.url}{TOP}.zip",
-        "zip": release.as_uri(),
-        "folder of zip": release.parent.as_uri(),
-    }.get(place) or unpacked(release, tmp_path / "ä b", below=place).as_uri()
     original = decode(base_url, store, name, tmp_path / "stored.flac", 4.0)
     assert (tmp_path / "stored.flac").read_bytes() == by_path(wavs[name], tmp_path)
     assert original.size_bytes == len(wavs[name])
     assert original.sha256 == hashlib.sha256(wavs[name]).hexdigest()
     assert original.source_url.endswith(quote(name))
+
+
+def test_what_is_missing_is_told_in_every_place(base_url: str, store: Store) -> None:
+    """Names without a recording are told without reading one; guards a night of 404s."""
+    names = [STORED, "2004/gone.wav", "/etc/passwd", "../2004/up.wav", DEFLATED]
+    with open_archive(base_url, store, OPTIONS) as archive:
+        assert archive.missing(names) == names[1:4]
 
 
 @pytest.mark.parametrize("name", [STORED, DEFLATED])
