@@ -33,9 +33,10 @@ from data_collection.maestro.balance import (
     split_crossings,
 )
 from data_collection.maestro.metadata import read_metadata
-from data_collection.maestro.pairs import make_pairs, recording_pairs
+from data_collection.maestro.pairs import make_pairs
 from data_collection.maestro.performers import performers_of, read_performer_overrides
 from data_collection.maestro.piece_performer_map import piece_performer_map
+from data_collection.maestro.recording_pairs import recording_pairs
 from data_collection.maestro.rows import MaestroRecording, Split
 from data_collection.maestro.works import read_works
 from data_collection.recordings.decode import SAMPLE_RATE_HZ

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,6 +35,8 @@ FIRST_ALONE, FROM_FIRST, OTHERS_ALONE = 2.0, 4.0, 6.0
 whole: in MAESTRO's first rounds a first movement is the rule, the others are what was left over."""
 LEFT_OUT = 4.0
 """Doubt of a division of a recital's recordings that leaves parts out."""
+FRAGMENT_CONFIDENCE = 0.4
+"""In a work of which a recording holds a fragment, by its length: too little to make a pair."""
 _LENGTH = re.compile(r"(\d+)(?:-(\d+))?(>)?")
 
 
@@ -123,7 +126,7 @@ def held_in_turn(durations_s: Sequence[float], lengths: Sequence[Length]) -> tup
         lengths: of the work's parts.
     """
     if len(durations_s) > len(lengths):
-        return _more_recordings_than_parts(durations_s, len(lengths))
+        return _in_pieces(durations_s, lengths)
     divisions = _weighed(durations_s, lengths)
     if not divisions:
         return tuple(Held((), 0, "in no division of the work") for _ in durations_s)
@@ -188,11 +191,63 @@ def _divisions(lengths: Sequence[Length], count: int, start: int = 0) -> Iterato
             yield from ((block, *rest) for rest in _divisions(lengths, count - 1, end))
 
 
-def _more_recordings_than_parts(durations_s: Sequence[float], parts: int) -> tuple[Held, ...]:
-    """Only the ends are known where a part was recorded in pieces."""
-    several = f"one of {len(durations_s)} recordings of {parts} parts"
-    middle = [Held((), 0, several)] * (len(durations_s) - 2)
-    return (Held((0,), 0.7, several), *middle, Held((parts - 1,), 0.7, several))
+def _in_pieces(durations_s: Sequence[float], lengths: Sequence[Length]) -> tuple[Held, ...]:
+    """Say what each of a recital's recordings holds where a part was recorded in several.
+
+    All divisions are weighed at once, from both ends: there are too many to list them.
+    """
+    count, parts = len(durations_s), len(lengths)
+    before = _least_doubts(durations_s, lengths)
+    after = _least_doubts(durations_s[::-1], lengths[::-1])
+    least = before[parts][count]
+    if math.isinf(least):
+        return tuple(Held((), 0, "in no division of the work") for _ in durations_s)
+    likely: list[set[tuple[int, int]]] = [set() for _ in durations_s]
+    for part, start, end in product(range(parts), range(count), range(1, count + 1)):
+        if start < end:
+            around = before[part][start] + after[parts - part - 1][count - end]
+            doubt = around + _doubt_if_near(sum(durations_s[start:end]), lengths[part])
+            if doubt <= least + MARGIN:
+                for one in likely[start:end]:
+                    one.add((part, end - start))
+    return tuple(
+        _piece(each, f"the recital's {at} of {count} recordings of {parts} parts")
+        for at, each in enumerate(likely, start=1)
+    )
+
+
+def _least_doubts(durations_s: Sequence[float], lengths: Sequence[Length]) -> list[list[float]]:
+    """Give the least doubt of the first `i` recordings being the first `n` parts, at `[n][i]`."""
+    table = [[0.0] + [math.inf] * len(durations_s)]
+    for length in lengths:
+        table.append(
+            [
+                min(
+                    (
+                        table[-1][start] + _doubt_if_near(sum(durations_s[start:end]), length)
+                        for start in range(end)
+                    ),
+                    default=math.inf,
+                )
+                for end in range(len(durations_s) + 1)
+            ]
+        )
+    return table
+
+
+def _doubt_if_near(duration_s: float, part: Length) -> float:
+    doubt = _doubt(duration_s, [part])
+    return doubt if doubt <= TOO_FAR else math.inf
+
+
+def _piece(likely: set[tuple[int, int]], because: str) -> Held:
+    """Say what a recording holds that may be one of so many recordings of these parts."""
+    parts = tuple({part for part, _ in likely})
+    if len(parts) != 1:
+        return Held((), 0, because)
+    if max(pieces for _, pieces in likely) > 1:
+        return Held(parts, FRAGMENT_CONFIDENCE, f"{because}, a piece of one")
+    return Held(parts, 0.7, because)
 
 
 def _blocks(lengths: Sequence[Length]) -> Iterator[tuple[int, int]]:

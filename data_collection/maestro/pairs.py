@@ -7,33 +7,32 @@ was left out and why. What does not: who plays what (`performers`, `works`), whe
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import polars as pl
 
-from data_collection.maestro.alignment import TimeMap, TimeMaps, either_way
+from data_collection.maestro.alignment import TimeMaps
 from data_collection.maestro.draws import keys_of, mixed
 from data_collection.maestro.negatives import NEGATIVE_COLUMNS, NEGATIVE_SCHEMA, NegativePool
+from data_collection.maestro.pair_matching import is_unplaced, matched_clips, targets_of
+from data_collection.maestro.recording_pairs import (
+    KnownRecording,
+    PairRules,
+    RecordingPair,
+    by_one_performer,
+    known_recordings,
+    paired,
+)
 from data_collection.maestro.rows import MaestroRecording
 from data_collection.maestro.work_places import (
     PairingError,
     WorkPlace,
-    WorkPlaces,
     clips_of_works,
     kept,
     work_places,
 )
-
-IN_WORK = "work"
-IN_SAME_WORKS = "same_works"
-IN_ESTIMATED_WORK = "estimated_work"
-IN_ALIGNED = "aligned"
-IN_RECORDING = "recording"
-BY_POSITION = "relative_position"
-BY_CHROMA = "chroma_dtw"
 
 PAIR_SCHEMA: dict[str, pl.DataType] = {
     "anchor": pl.String(),
@@ -98,79 +97,6 @@ PAIR_COLUMNS = {
 
 
 @dataclass(frozen=True, slots=True)
-class PairRules:
-    """Which pairs are made.
-
-    Attributes:
-        seed: other seeds draw other positives and negatives.
-        positives_per_anchor: at most so many positives for an anchor.
-        negatives_per_pair: so many works of the same composer, and as many of others.
-        min_shared_music: least share of the anchor's music that its positive plays too.
-        min_work_confidence: works that are less certain are shared with nobody.
-        min_performer_confidence: recordings whose performer is less certain are in no pair.
-        min_alignment_confidence: where a recording pair was aligned, clips below it are in no pair.
-        across_splits: also pair recordings of different official splits.
-        unplaced: also pair recordings of different works whose places in them are not known, by
-            their whole lengths: a prelude's middle with that of the whole set. Alignments place
-            them better.
-        piece_balance: 1 weighs all anchors alike, 0 all pieces alike.
-    """
-
-    seed: int = 0
-    positives_per_anchor: int = 4
-    negatives_per_pair: int = 8
-    min_shared_music: float = 0.25
-    min_work_confidence: float = 0.5
-    min_performer_confidence: float = 0.5
-    min_alignment_confidence: float = 0.5
-    across_splits: bool = False
-    unplaced: bool = False
-    piece_balance: float = 0.5
-
-    def __post_init__(self) -> None:
-        shares = {
-            "min_shared_music": self.min_shared_music,
-            "min_work_confidence": self.min_work_confidence,
-            "min_performer_confidence": self.min_performer_confidence,
-            "min_alignment_confidence": self.min_alignment_confidence,
-            "piece_balance": self.piece_balance,
-        }
-        wrong = [f"{name}={value}" for name, value in shares.items() if not 0 <= value <= 1]
-        if self.positives_per_anchor < 1 or self.negatives_per_pair < 0:
-            wrong.append(
-                f"{self.positives_per_anchor} positives, {self.negatives_per_pair} negatives"
-            )
-        if wrong:
-            raise ValueError(f"no pairs can be made by {', '.join(wrong)}")
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingPair:
-    """Two recordings by different performers that share a work.
-
-    Attributes:
-        first: id of a recording.
-        second: id of another one, sorted after it.
-        shared_works: works that both hold, sorted.
-        same_works: both hold these and nothing else.
-        part: one holds all that the other does, and more.
-        across_splits: they are of different official splits.
-    """
-
-    first: str
-    second: str
-    shared_works: tuple[str, ...]
-    same_works: bool
-    part: bool
-    across_splits: bool
-
-    @property
-    def alignable(self) -> bool:
-        """Whether one holds all that the other does: the sound of one is found in the other."""
-        return self.same_works or self.part
-
-
-@dataclass(frozen=True, slots=True)
 class PairFacts:
     """What stands behind a table of pairs, and what is not in it.
 
@@ -203,20 +129,6 @@ class Pairs:
 
     table: pl.DataFrame
     facts: PairFacts
-
-
-@dataclass(frozen=True)
-class _Known:
-    """What is certain enough of a recording to pair it."""
-
-    recording: MaestroRecording
-    performer_id: str
-    works: Mapping[str, float]
-    """Confidence by work id."""
-
-    @property
-    def recording_id(self) -> str:
-        return self.recording.metadata.recording_id
 
 
 def make_pairs(
@@ -273,42 +185,26 @@ def make_pairs(
     _refuse_twice(recordings)
     places = work_places(recordings, stated_places)
     clips = clips_of_works(recordings, segments, places)
-    known = {r.metadata.recording_id: k for r in recordings if (k := _known(r, rules))}
-    paired = _paired(known)
-    within = [pair for pair in paired if rules.across_splits or not pair.across_splits]
-    links = _links(within, known, places, time_maps or {})
-    targets = _targets(_candidates(clips, links, known), time_maps or {})
-    placed = targets if rules.unplaced else targets.filter(~_is_unplaced())
-    drawn = _drawn(_matched(placed, clips, rules), rules)
+    known = known_recordings(recordings, rules)
+    sharing = paired(known)
+    within = [pair for pair in sharing if rules.across_splits or not pair.across_splits]
+    targets = targets_of(clips, within, known, places, time_maps or {})
+    placed = targets if rules.unplaced else targets.filter(~is_unplaced())
+    drawn = _drawn(matched_clips(placed, clips, rules), rules)
     table = _described(drawn, within, known, clips, recordings, rules)
     facts = PairFacts(
         clips=clips.height,
         longer_than_stated=_left_out(segments, clips),
         recording_pairs=len(within),
-        across_splits=sum(pair.across_splits for pair in paired),
-        same_performer=_by_one_performer(known),
-        unplaced=_pair_count(targets.filter(_is_unplaced())),
+        across_splits=sum(pair.across_splits for pair in sharing),
+        same_performer=by_one_performer(known),
+        unplaced=_pair_count(targets.filter(is_unplaced())),
         anchors=table["anchor"].n_unique(),
-        without_positive=_without_positive(clips, table, recordings, known, paired, targets, rules),
+        without_positive=_without_positive(
+            clips, table, recordings, known, sharing, targets, rules
+        ),
     )
     return Pairs(table, facts)
-
-
-def recording_pairs(
-    recordings: Sequence[MaestroRecording], rules: PairRules | None = None
-) -> tuple[RecordingPair, ...]:
-    """Say which recordings are to be paired, so which to align.
-
-    Args:
-        recordings: the catalogue.
-        rules: which pairs to make.
-
-    Returns:
-        Each two recordings once, sorted by id.
-    """
-    rules = rules or PairRules()
-    known = {r.metadata.recording_id: k for r in recordings if (k := _known(r, rules))}
-    return tuple(p for p in _paired(known) if rules.across_splits or not p.across_splits)
 
 
 def _refuse_twice(recordings: Iterable[MaestroRecording]) -> None:
@@ -321,238 +217,11 @@ def _refuse_twice(recordings: Iterable[MaestroRecording]) -> None:
         )
 
 
-def _known(recording: MaestroRecording, rules: PairRules) -> _Known | None:
-    performance = recording.performance
-    if performance.performer_id is None:
-        return None
-    if performance.confidence < rules.min_performer_confidence:
-        return None
-    works: dict[str, float] = {}
-    for work in recording.works:
-        if work.confidence >= rules.min_work_confidence:
-            works[work.work_id] = max(work.confidence, works.get(work.work_id, 0.0))
-    return _Known(recording, performance.performer_id, works) if works else None
-
-
-def _sharing(known: Mapping[str, _Known]) -> Iterator[tuple[_Known, _Known]]:
-    """Each two recordings with a common work once, the first id before the second."""
-    holders: defaultdict[str, list[str]] = defaultdict(list)
-    for recording_id in sorted(known):
-        for work_id in known[recording_id].works:
-            holders[work_id].append(recording_id)
-    together = {pair for ids in holders.values() for pair in combinations(ids, 2)}
-    for first, second in sorted(together):
-        yield known[first], known[second]
-
-
-def _paired(known: Mapping[str, _Known]) -> list[RecordingPair]:
-    return [
-        _pair(first, second)
-        for first, second in _sharing(known)
-        if first.performer_id != second.performer_id
-    ]
-
-
-def _by_one_performer(known: Mapping[str, _Known]) -> int:
-    return sum(first.performer_id == second.performer_id for first, second in _sharing(known))
-
-
-def _pair(first: _Known, second: _Known) -> RecordingPair:
-    # All works count here, uncertain ones too: a recording with one of them is not the same.
-    one, other = ({w.work_id for w in known.recording.works} for known in (first, second))
-    return RecordingPair(
-        first=first.recording_id,
-        second=second.recording_id,
-        shared_works=tuple(sorted(first.works.keys() & second.works.keys())),
-        same_works=one == other,
-        part=one < other or other < one,
-        across_splits=first.recording.metadata.split != second.recording.metadata.split,
-    )
-
-
-_LINK_SCHEMA: dict[str, pl.DataType] = {
-    "recording_id": pl.String(),
-    "positive_recording": pl.String(),
-    "work_id": pl.String(),
-    "anchor_from_s": pl.Float64(),
-    "anchor_to_s": pl.Float64(),
-    "positive_from_s": pl.Float64(),
-    "positive_to_s": pl.Float64(),
-    "position_in": pl.String(),
-}
-
-
-def _links(
-    pairs: Iterable[RecordingPair],
-    known: Mapping[str, _Known],
-    places: WorkPlaces,
-    time_maps: TimeMaps,
-) -> pl.DataFrame:
-    """Both directions of each pair: from which stretch to which, for one work or for all."""
-    rows = []
-    for pair in pairs:
-        for anchor, positive in ((pair.first, pair.second), (pair.second, pair.first)):
-            for work_id, of_anchor, of_positive, position_in in _stretches(
-                pair,
-                known[anchor],
-                known[positive],
-                places,
-                either_way(time_maps, anchor, positive),
-            ):
-                rows.append((anchor, positive, work_id, *of_anchor, *of_positive, position_in))
-    return pl.DataFrame(rows, schema=_LINK_SCHEMA, orient="row")
-
-
-_Stretch = tuple[float, float]
-
-
-def _stretches(
-    pair: RecordingPair,
-    anchor: _Known,
-    positive: _Known,
-    places: WorkPlaces,
-    time_map: TimeMap | None,
-) -> Iterator[tuple[str | None, _Stretch, _Stretch, str]]:
-    """Where to look, the surest first: known places, alignment, same works, estimated places."""
-    placed = {
-        work_id: (of_anchor, of_positive)
-        for work_id in pair.shared_works
-        if (of_anchor := places.get((anchor.recording_id, work_id)))
-        and (of_positive := places.get((positive.recording_id, work_id)))
-    }
-    certain = {
-        work_id
-        for work_id, both in placed.items()
-        if all(place.known != "estimated" for place in both)
-    }
-    whole, other_whole = (
-        (0.0, known.recording.metadata.duration_s) for known in (anchor, positive)
-    )
-    if not certain and (stretches := _aligned(time_map)):
-        yield None, *stretches, IN_ALIGNED
-    elif not certain and pair.same_works:
-        yield None, whole, other_whole, IN_SAME_WORKS
-    elif not placed:
-        yield None, whole, other_whole, IN_RECORDING
-    else:
-        for work_id, (one, other) in placed.items():
-            position_in = IN_WORK if work_id in certain else IN_ESTIMATED_WORK
-            yield work_id, (one.start_s, one.end_s), (other.start_s, other.end_s), position_in
-
-
-def _aligned(time_map: TimeMap | None) -> tuple[_Stretch, _Stretch] | None:
-    """The stretches that an alignment covers, if it covers any."""
-    if time_map is None:
-        return None
-    first, second = ((float(s[0]), float(s[-1])) for s in (time_map.first_s, time_map.second_s))
-    return (first, second) if first[0] < first[1] and second[0] < second[1] else None
-
-
-def _candidates(
-    clips: pl.DataFrame, links: pl.DataFrame, known: Mapping[str, _Known]
-) -> pl.DataFrame:
-    """One row for each clip and each recording that may have its positive."""
-    performers = pl.DataFrame(
-        [(k.recording_id, k.performer_id) for k in known.values()],
-        schema={"positive_recording": pl.String(), "positive_performer": pl.String()},
-        orient="row",
-    )
-    of_work = clips.join(links.drop_nulls("work_id"), on=["recording_id", "work_id"])
-    of_any = clips.join(
-        links.filter(pl.col("work_id").is_null()).drop("work_id"), on="recording_id"
-    )
-    return (
-        pl.concat([of_work.select(of_any.columns), of_any])
-        .rename({"segment_id": "anchor", "recording_id": "anchor_recording"})
-        .join(performers, on="positive_recording")
-    )
-
-
-def _targets(candidates: pl.DataFrame, time_maps: TimeMaps) -> pl.DataFrame:
-    """Where in the positive's recording the anchor's start, middle and end would sound."""
-    scale = (pl.col("positive_to_s") - pl.col("positive_from_s")) / (
-        pl.col("anchor_to_s") - pl.col("anchor_from_s")
-    )
-    by_position = candidates.with_columns(
-        (pl.col("positive_from_s") + (pl.col(f"{at}_s") - pl.col("anchor_from_s")) * scale).alias(
-            f"target_{at}_s"
-        )
-        for at in ("start", "middle", "end")
-    ).with_columns(alignment_confidence=pl.lit(None, pl.Float64()), matched_by=pl.lit(BY_POSITION))
-    if not time_maps:
-        return by_position
-    return pl.concat(
-        _by_alignment(rows, time_maps)
-        for rows in by_position.partition_by("anchor_recording", "positive_recording")
-    )
-
-
-def _by_alignment(rows: pl.DataFrame, time_maps: TimeMaps) -> pl.DataFrame:
-    """The same for the clips of one recording and those of another, by their alignment if any."""
-    found = either_way(time_maps, rows["anchor_recording"][0], rows["positive_recording"][0])
-    if found is None:
-        return rows
-    targets = {at: found.at(rows[f"{at}_s"].to_numpy()) for at in ("start", "middle", "end")}
-    return rows.with_columns(
-        *(pl.Series(f"target_{at}_s", target_s) for at, (target_s, _) in targets.items()),
-        pl.Series("alignment_confidence", targets["middle"][1]),
-        matched_by=pl.lit(BY_CHROMA),
-    )
-
-
-def _is_unplaced() -> pl.Expr:
-    return pl.col("position_in") == IN_RECORDING
-
-
 def _pair_count(rows: pl.DataFrame) -> int:
     """How many pairs of recordings there are, whichever way round."""
     one, other = "anchor_recording", "positive_recording"
     ordered = rows.select(first=pl.min_horizontal(one, other), second=pl.max_horizontal(one, other))
     return ordered.n_unique()
-
-
-def _matched(targets: pl.DataFrame, clips: pl.DataFrame, rules: PairRules) -> pl.DataFrame:
-    """The clip on either side of the target that plays more of the anchor's music, if enough."""
-    theirs = clips.select(
-        positive="segment_id",
-        positive_recording="recording_id",
-        positive_start_s="start_s",
-        positive_middle_s="middle_s",
-        positive_end_s="end_s",
-    ).sort("positive_middle_s", "positive")
-    is_aligned = pl.col("alignment_confidence") >= rules.min_alignment_confidence
-    usable = (
-        targets.filter(pl.col("alignment_confidence").is_null() | is_aligned)
-        .filter(pl.col("target_end_s") > pl.col("target_start_s"))
-        .sort("target_middle_s")
-    )
-    common_s = pl.min_horizontal("target_end_s", "positive_end_s") - pl.max_horizontal(
-        "target_start_s", "positive_start_s"
-    )
-    either_side = pl.concat(
-        usable.join_asof(
-            theirs,
-            left_on="target_middle_s",
-            right_on="positive_middle_s",
-            by="positive_recording",
-            strategy=strategy,
-            coalesce=False,
-            check_sortedness=False,
-        )
-        for strategy in ("backward", "forward")
-    )
-    return (
-        either_side.drop_nulls("positive")
-        .with_columns(
-            shared_music=(common_s / (pl.col("target_end_s") - pl.col("target_start_s"))).clip(0, 1)
-        )
-        .filter(pl.col("shared_music") >= max(rules.min_shared_music, 1e-9))
-        .sort(
-            ["anchor", "positive_recording", "shared_music", "positive"],
-            descending=[False, False, True, False],
-        )
-        .unique(["anchor", "positive_recording"], keep="first", maintain_order=True)
-    )
 
 
 def _drawn(matched: pl.DataFrame, rules: PairRules) -> pl.DataFrame:
@@ -576,7 +245,7 @@ def _drawn(matched: pl.DataFrame, rules: PairRules) -> pl.DataFrame:
 def _described(
     drawn: pl.DataFrame,
     pairs: Iterable[RecordingPair],
-    known: Mapping[str, _Known],
+    known: Mapping[str, KnownRecording],
     clips: pl.DataFrame,
     recordings: Sequence[MaestroRecording],
     rules: PairRules,
@@ -608,7 +277,7 @@ def _described(
     )
 
 
-def _of_recordings(known: Mapping[str, _Known], side: str) -> pl.DataFrame:
+def _of_recordings(known: Mapping[str, KnownRecording], side: str) -> pl.DataFrame:
     rows = [
         (k.recording_id, k.performer_id, data.split, data.year, data.duration_s)
         for k in known.values()
@@ -625,7 +294,7 @@ def _of_recordings(known: Mapping[str, _Known], side: str) -> pl.DataFrame:
     return table if side == "anchor" else table.drop(f"{side}_performer")
 
 
-def _of_pairs(pairs: Iterable[RecordingPair], known: Mapping[str, _Known]) -> pl.DataFrame:
+def _of_pairs(pairs: Iterable[RecordingPair], known: Mapping[str, KnownRecording]) -> pl.DataFrame:
     rows = []
     for pair in pairs:
         one, other = known[pair.first], known[pair.second]
@@ -671,8 +340,8 @@ def _without_positive(
     clips: pl.DataFrame,
     table: pl.DataFrame,
     recordings: Iterable[MaestroRecording],
-    known: Mapping[str, _Known],
-    paired: Iterable[RecordingPair],
+    known: Mapping[str, KnownRecording],
+    sharing: Iterable[RecordingPair],
     targets: pl.DataFrame,
     rules: PairRules,
 ) -> dict[str, int]:
@@ -682,8 +351,8 @@ def _without_positive(
         for r in recordings
         if not any(work.confidence >= rules.min_work_confidence for work in r.works)
     ]
-    elsewhere = {r for p in paired if p.across_splits for r in (p.first, p.second)}
-    placed = targets.filter(~_is_unplaced() | pl.lit(rules.unplaced))["anchor"].to_list()
+    elsewhere = {r for p in sharing if p.across_splits for r in (p.first, p.second)}
+    placed = targets.filter(~is_unplaced() | pl.lit(rules.unplaced))["anchor"].to_list()
     recording = pl.col("recording_id")
     reason = (
         pl.when(recording.is_in(doubtful))

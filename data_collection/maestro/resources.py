@@ -7,7 +7,7 @@ training, which is in `pairs`.
 import dagster as dg
 from pydantic import Field
 
-from data_collection.maestro.pairs import PairRules
+from data_collection.maestro.recording_pairs import PairRules
 
 DEFAULTS = PairRules()
 

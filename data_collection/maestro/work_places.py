@@ -33,6 +33,7 @@ CLIP_SCHEMA: dict[str, pl.DataType] = {
 }
 SEGMENT_COLUMNS = ("segment_id", "recording_id", "start_s", "end_s")
 DURATION_TOLERANCE_S = 1.0
+CERTAIN_ENOUGH = 0.5
 TEMPO_RANGE = 1.5
 """A whole recording this much longer or shorter than its works elsewhere is cut otherwise."""
 
@@ -218,10 +219,13 @@ def _stated_places(
 
 
 def _lengths_alone(recordings: Iterable[MaestroRecording]) -> dict[str, float]:
-    """Median length of each work in the recordings that hold nothing else, in seconds."""
+    """Median length of each work in the recordings that hold it and nothing else, in seconds.
+
+    Fragments and works that are hardly certain do not say how long a work is.
+    """
     lengths_s: defaultdict[str, list[float]] = defaultdict(list)
     for recording in recordings:
-        if len(recording.works) == 1:
+        if len(recording.works) == 1 and recording.works[0].confidence >= CERTAIN_ENOUGH:
             lengths_s[recording.works[0].work_id].append(recording.metadata.duration_s)
     return {work_id: median(found) for work_id, found in lengths_s.items()}
 

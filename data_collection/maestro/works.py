@@ -16,6 +16,7 @@ from itertools import groupby
 from statistics import median
 
 from data_collection.maestro.movements import (
+    FRAGMENT_CONFIDENCE,
     TOO_FAR,
     Held,
     Length,
@@ -29,7 +30,6 @@ from data_collection.maestro.works_titles import TitleReader, TitleReading, resp
 from data_collection.repertoire.catalogue import catalogue, parent_key
 from data_collection.repertoire.pieces import Piece
 
-UNUSUAL_CONFIDENCE = 0.5
 COUNTED_ON_CONFIDENCE = 0.9
 REPEATED_CONFIDENCE = 0.7
 FEWEST_TO_COMPARE = 3
@@ -359,7 +359,7 @@ def _doubted(reading: WorkReading, duration_s: float, usual_s: float) -> WorkRea
     works = tuple(
         work.model_copy(
             update={
-                "confidence": min(work.confidence, UNUSUAL_CONFIDENCE),
+                "confidence": min(work.confidence, FRAGMENT_CONFIDENCE),
                 "evidence": f"{work.evidence}; {because}",
             }
         )

@@ -19,6 +19,7 @@ from data_collection.maestro.works import WorkReading, read_works, recital_of
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "maestro"
 LABELLED = Path(__file__).with_name("works_labelled_pairs.csv")
+LABELLED_WHOLE = Path(__file__).with_name("works_labelled_recordings.csv")
 
 BACH, BEETHOVEN, CHOPIN = "Johann Sebastian Bach", "Ludwig van Beethoven", "Frédéric Chopin"
 SCHUBERT = "Franz Schubert"
@@ -166,6 +167,36 @@ def test_a_missing_book_is_told_by_the_lengths() -> None:
     assert read_works(rows)[rows[0].recording_id].works[0].confidence <= 0.8
 
 
+def test_a_title_whose_movements_cannot_be_as_long_is_put_right() -> None:
+    """`2nd & 3rd Movements` in 317 and 453 s are a first movement, and the two of the title."""
+    title = "Sonata No. 26 in 3-flat Major, Op. 81a (2nd & 3rd Movements)"
+    rows = recital(9, BEETHOVEN, (title, 317), (title, 453))
+    assert held(rows) == [["beethoven:op81a/1"], ["beethoven:op81a/2", "beethoven:op81a/3"]]
+
+
+def test_a_movement_in_pieces_is_told_and_doubted() -> None:
+    """Four recordings of a sonata in three movements: who drops the second loses six pianists."""
+    title = "Sonata No. 2 in B-Flat Minor Op. 36 (1913)"
+    rows = recital(12, "Sergei Rachmaninoff", *[(title, s) for s in (582, 293, 92, 345)])
+    assert held(rows) == [[f"rachmaninoff:op36/{n}"] for n in (1, 2, 2, 3)]
+    readings = read_works(rows)
+    confident = [readings[r.recording_id].works[0].confidence >= 0.5 for r in rows]
+    assert confident == [True, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("title", "duration_s", "family"),
+    [("Fantasy in C Min", 692, "mozart:k475"), ("Sonata in F", 1075, "mozart:k533")],
+)
+def test_a_number_left_out_is_told_by_the_length(
+    title: str, duration_s: float, family: str
+) -> None:
+    """Mozart wrote two fantasies in C minor and three sonatas in F; one of each is as long."""
+    reading = read_works([row("a", "Wolfgang Amadeus Mozart", title, duration_s)])["a"]
+    assert {work.family_id for work in reading.works} == {family}
+    assert all(work.confidence < 0.9 for work in reading.works)
+
+
 def test_of_a_piece_twice_in_a_recital_one_is_it() -> None:
     """Nobody plays a nocturne twice: the recording that is as long as others' is it."""
     twice = recital(19, CHOPIN, ("Nocturne in Db", 424), ("Nocturne in Db", 355), first=6)
@@ -182,7 +213,7 @@ def test_half_as_long_as_others_is_doubted() -> None:
     title = "Prelude and Fugue in G Minor, WTC II, BWV 885"
     rows = [row(f"r{n}", BACH, title, s) for n, s in enumerate([45, 304, 312, 330])]
     readings = read_works(rows)
-    assert all(work.confidence <= 0.5 for work in readings["r0"].works)
+    assert all(work.confidence < 0.5 for work in readings["r0"].works)
     assert "where others take 308 s" in readings["r0"].works[0].evidence
     assert all(work.confidence > 0.9 for work in readings["r1"].works)
 
@@ -243,14 +274,14 @@ Release = tuple[tuple[MetadataRow, ...], dict[str, WorkReading]]
 
 
 def test_nearly_every_recording_of_the_release_is_read(release: Release) -> None:
-    """21 of 1,276 leave open what they hold; more would be a rule that broke."""
+    """17 of 1,276 leave open what they hold; more would be a rule that broke."""
     rows, readings = release
     assert len(readings) == len(rows) == 1276
-    assert sum(not reading.works for reading in readings.values()) <= 21
+    assert sum(not reading.works for reading in readings.values()) <= 17
 
 
 def test_hardly_a_work_crosses_the_official_split(release: Release) -> None:
-    """Who made the split kept pieces together, by their own grouping: 4 of 3,476 pairs disagree."""
+    """Who made the split kept pieces together, by their own grouping: 4 of 3,494 pairs disagree."""
     rows, readings = release
     pairs = [
         one.split == other.split
@@ -289,3 +320,28 @@ def test_pairs_labelled_by_hand(release: Release) -> None:
     recall = outcomes[True, True] / (outcomes[True, True] + outcomes[False, True])
     assert precision >= 0.99
     assert recall >= 0.99
+
+
+def test_the_release_labelled_by_hand(release: Release) -> None:
+    """All pairs of 1,255 recordings, labelled from the metadata before any code or output was seen.
+
+    Pieces are movements, where a title or a length tells them. The other 21 were left open, as
+    nobody could tell. Readings that proved wrong here (1 and 19 of 3,480 pairs) have been mended
+    since: this guards, and measures no more. The files are named as above.
+    """
+    with LABELLED_WHOLE.open(encoding="utf-8", newline="") as file:
+        labels = {line["recording"]: {*line["pieces"].split(";")} for line in csv.DictReader(file)}
+    rows, readings = release
+    labelled = [
+        (readings[r.recording_id], labels[name])
+        for r in rows
+        if labels[name := hashlib.sha256(r.audio_filename.encode()).hexdigest()[:10]] != {"?"}
+    ]
+    outcomes = Counter(
+        (share(one, other), not pieces.isdisjoint(others))
+        for (one, pieces), (other, others) in combinations(labelled, 2)
+    )
+    assert len(labelled) == 1255
+    same = outcomes[True, True]
+    assert same / (same + outcomes[True, False]) >= 0.999
+    assert same / (same + outcomes[False, True]) >= 0.999

@@ -195,7 +195,7 @@ def test_several_works_are_read_in_their_order(
         ("Domenico Scarlatti", "Two Sonatas"),
         (BACH, "Prelude & Fugue"),
         (LISZT, "Hungarian Rhapsody"),
-        (MOZART, "Fantasy in C Min"),
+        (MOZART, "Fantasy in C Minor"),
         ("Alexander Scriabin", "Etude Op. 8, No. 13"),
         ("Sergei Rachmaninoff", "Etudes-Tableaux"),
         (SCHUBERT, "Sonata in A D961"),
