@@ -8,14 +8,20 @@ import base64
 import io
 from collections.abc import Mapping
 from types import UnionType
-from typing import Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Literal, Union, get_args, get_origin
 
 import dagster as dg
 from pydantic import BaseModel
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 SHOWN_ROWS = 25
 MAX_BARS = 30
 MAX_PLOT_BYTES = 100_000
+BAR_COLOURS = ("#4f6d9a", "#d9a25f", "#8fb08c", "#a06a8c", "#8c8c8c")
+"""Of the series of a plot, in their order; they differ in lightness too."""
 MARKUP = str.maketrans({character: f"&#{ord(character)};" for character in "&<>|[]*`\\"})
 
 
@@ -69,26 +75,93 @@ def bar_chart(counts: Mapping[str, float], *, title: str, unit: str) -> dg.Metad
     Returns:
         Markdown with the image inside, for an asset's page.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     if not counts:
-        return dg.MetadataValue.md(f"*{title}: nothing to plot yet.*")
+        return _nothing_to_plot(title)
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MAX_BARS]
     labels, values = [label[:48] for label, _ in ordered], [value for _, value in ordered]
-    figure = Figure(figsize=(7.0, 0.9 + 0.3 * len(ordered)), dpi=80, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    bars = axes.barh(range(len(ordered)), values, color="#4f6d9a", height=0.7)
+    figure, axes = _axes(title, height=0.9 + 0.3 * len(ordered))
+    bars = axes.barh(range(len(ordered)), values, color=BAR_COLOURS[0], height=0.7)
     axes.bar_label(bars, padding=3, fontsize=8)
     # A name is text, also one with dollar signs in it.
     axes.set_yticks(range(len(ordered)), labels, fontsize=9, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlabel(unit, fontsize=9)
-    axes.set_title(title, fontsize=10, loc="left")
     axes.margins(x=0.08)
+    return _image(figure, title)
+
+
+def histogram(
+    counts: Mapping[str, Mapping[float, int]],
+    *,
+    title: str,
+    of: str,
+    unit: str,
+    width: float = 1.0,
+    align: Literal["center", "edge"] = "center",
+) -> dg.MetadataValue:
+    """Draw counts over numbers in their order, one series on top of the other.
+
+    Args:
+        counts: by series, the first at the bottom, then by the number that a column stands for.
+        title: what is shown.
+        of: what the numbers are, with their unit.
+        unit: what is counted, for the axis.
+        width: of a column, in the numbers' unit.
+        align: whether a column stands around its number, or from it to the next.
+
+    Returns:
+        Markdown with the image inside, for an asset's page.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    columns = sorted({number for series in counts.values() for number in series})
+    if not columns:
+        return _nothing_to_plot(title)
+    figure, axes = _axes(title, height=2.8)
+    below = [0] * len(columns)
+    for at, (name, series) in enumerate(counts.items()):
+        heights = [series.get(number, 0) for number in columns]
+        bars = axes.bar(
+            columns,
+            heights,
+            bottom=below,
+            width=0.9 * width,
+            align=align,
+            color=BAR_COLOURS[at % len(BAR_COLOURS)],
+            label=name,
+        )
+        below = [under + height for under, height in zip(below, heights, strict=True)]
+    if len(columns) <= MAX_BARS:
+        axes.bar_label(bars, labels=[str(total) for total in below], padding=2, fontsize=7)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
+    axes.tick_params(labelsize=9)
+    axes.set_xlabel(of, fontsize=9)
+    axes.set_ylabel(unit, fontsize=9)
+    if len(counts) > 1:
+        axes.legend(fontsize=8, frameon=False)
+    return _image(figure, title)
+
+
+def _nothing_to_plot(title: str) -> dg.MetadataValue:
+    return dg.MetadataValue.md(f"*{title}: nothing to plot yet.*")
+
+
+def _axes(title: str, *, height: float) -> "tuple[Figure, Axes]":
+    """An empty plot in the look of all of them, its height in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.0, height), dpi=80, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=10, loc="left")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
+    return figure, axes
+
+
+def _image(figure: "Figure", title: str) -> dg.MetadataValue:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     image = buffer.getvalue()

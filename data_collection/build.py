@@ -22,6 +22,8 @@ from data_collection.embedding.checks import completeness_check
 from data_collection.embedding.resources import MuQResource
 from data_collection.maestro.assets import pairs_assets
 from data_collection.maestro.catalogue import maestro_tier
+from data_collection.maestro.checks import maestro_checks
+from data_collection.maestro.pair_checks import pair_checks
 from data_collection.maestro.resources import PairRulesResource
 from data_collection.recordings.assets import river_assets
 from data_collection.recordings.checks import schema_check
@@ -79,6 +81,8 @@ def build_defs(
         asset_checks=[
             *competition_checks(edition, competition),
             *signal_checks(edition, competition),
+            *maestro_checks(maestro),
+            *pair_checks(maestro),
             *(check(tier) for tier in tiers for check in (schema_check, completeness_check)),
         ],
         jobs=[job for tier in tiers for job in tier_jobs(tier)],

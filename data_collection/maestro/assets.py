@@ -17,6 +17,7 @@ from data_collection.maestro.piece_performer_map import (
     piece_performer_map,
     write_piece_performer_map,
 )
+from data_collection.maestro.plots import performers_per_piece, positives_per_segment
 from data_collection.maestro.resources import PairRulesResource
 from data_collection.maestro.stored import (
     MAP,
@@ -53,7 +54,8 @@ def _piece_performer_map(tier: Tier) -> dg.AssetsDefinition:
     def piece_performer_map_(store: StoreResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
         opened = store.open()
         try:
-            made = piece_performer_map(read_catalogue(opened), read_embedded_segments(opened))
+            recordings = read_catalogue(opened)
+            made = piece_performer_map(recordings, read_embedded_segments(opened))
         except (CatalogueError, RecordingError) as error:
             raise failure(error) from None
         stored = write_piece_performer_map(opened, MAP, made)
@@ -70,6 +72,7 @@ def _piece_performer_map(tier: Tier) -> dg.AssetsDefinition:
                 "most_played": markdown_table(
                     ("piece", "performers", "recordings", "segments"), _most_played(made)
                 ),
+                "plot": performers_per_piece(recordings),
             }
         )
 
@@ -115,12 +118,8 @@ def _pairs(tier: Tier) -> dg.AssetsDefinition:
     def pairs(store: StoreResource, pair_rules: PairRulesResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
         opened, rules = store.open(), pair_rules.rules()
         try:
-            made = make_pairs(
-                read_catalogue(opened),
-                read_embedded_segments(opened),
-                rules,
-                time_maps=read_alignments(opened),
-            )
+            recordings, segments = read_catalogue(opened), read_embedded_segments(opened)
+            made = make_pairs(recordings, segments, rules, time_maps=read_alignments(opened))
         except (CatalogueError, RecordingError) as error:
             raise failure(error) from None
         buffer = io.BytesIO()
@@ -145,6 +144,7 @@ def _pairs(tier: Tier) -> dg.AssetsDefinition:
                     ("recording",), [(name,) for name in facts.longer_than_stated]
                 ),
                 "rows": markdown_table(shown, made.table.head(SHOWN_ROWS).select(shown).rows()),
+                "plot": positives_per_segment(made.table, recordings, segments),
             }
         )
 

@@ -1,27 +1,34 @@
 """What must be true of MAESTRO's pairs, and the figures that say how balanced they are.
 
-What belongs here: faults of a table of pairs, what crosses the official split, counts. What does
-not: making the table (`pairs`), and showing any of this (`checks`).
+What belongs here: faults of a table of pairs, what crosses the official split, counts, how many
+clips a duration promises. What does not: making the table (`pairs`), and showing any of this
+(`checks`, `plots`).
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import TypeVar
+from math import isfinite
+from typing import Literal, TypeVar
 
 import polars as pl
 
 from data_collection.maestro.pairs import PAIR_SCHEMA
 from data_collection.maestro.rows import MaestroRecording
-from data_collection.maestro.work_places import kept
+from data_collection.maestro.work_places import DURATION_TOLERANCE_S, kept
 
 Key = TypeVar("Key", str, int)
+ProblemKind = Literal["clip", "performer", "work", "split", "table"]
+"""What a fault of pairs is against. `clip`: it is not known, so neither is who plays what in it,
+and the pair cannot be held against anything."""
 
 FAR_STRETCH_RATIO = 1.35
 """Two pianists seldom differ more in the length of a piece: a repeat, or another piece."""
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+WEIGHT_TOLERANCE = 1e-6
+EXAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,7 @@ class PairFigures:
         pairs_by_split: by the anchor's split.
         anchors_by_split: likewise.
         across_splits: rows whose two sides are in different splits.
+        between_years: rows of two years; a person who came back has two ids, unless somebody said.
         recording_pairs: different pairs of recordings, whichever way round.
         pairs_by_position: by `position_in`.
         pairs_by_match: by `matched_by`.
@@ -110,6 +118,7 @@ class PairFigures:
     pairs_by_split: Mapping[str, int]
     anchors_by_split: Mapping[str, int]
     across_splits: int
+    between_years: int
     recording_pairs: int
     pairs_by_position: Mapping[str, int]
     pairs_by_match: Mapping[str, int]
@@ -119,6 +128,72 @@ class PairFigures:
     shared_music_quantiles: Mapping[float, float]
     largest_piece_rows: float
     largest_piece_weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class PairProblem:
+    """A fault that pairs have.
+
+    Attributes:
+        kind: what it is against.
+        what: what is wrong with them, such as "by one performer".
+        pairs: how many have it.
+        examples: the first of them, anchor and positive.
+    """
+
+    kind: ProblemKind
+    what: str
+    pairs: int
+    examples: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        such_as = "".join(f", such as {one} and {other}" for one, other in self.examples[:1])
+        return f"pairs {self.what}: {self.pairs}{such_as}"
+
+
+def promised_clips(
+    duration_s: float,
+    *,
+    clip_s: float,
+    min_tail_s: float,
+    tolerance_s: float = DURATION_TOLERANCE_S,
+) -> tuple[int, int]:
+    """Say how many clips a recording of a stated duration has, at least and at most.
+
+    Args:
+        duration_s: as stated, in seconds; the sound may be that much longer or shorter.
+        clip_s: length of a clip, in seconds.
+        min_tail_s: a shorter last clip does not count, in seconds.
+        tolerance_s: by how much the statement may be wrong, in seconds.
+    """
+    least, most = (
+        int((length_s + clip_s - min_tail_s) // clip_s)
+        for length_s in (max(duration_s - tolerance_s, 0.0), duration_s + tolerance_s)
+    )
+    return least, most
+
+
+def positives_by_split(
+    pairs: pl.DataFrame, recordings: Iterable[MaestroRecording], segments: pl.DataFrame
+) -> dict[str, dict[int, int]]:
+    """Count the kept clips of each split by the number of their positives, from 0."""
+    counted = (
+        kept(segments)
+        .select("segment_id", told_recording="recording_id")
+        .join(_told(recordings), on="told_recording")
+        .join(
+            pairs.group_by(segment_id="anchor").agg(positives=pl.len()),
+            on="segment_id",
+            how="left",
+        )
+        .group_by("told_split", pl.col("positives").fill_null(0))
+        .len()
+        .sort("told_split", "positives")
+    )
+    found: defaultdict[str, dict[int, int]] = defaultdict(dict)
+    for split, positives, clips in counted.iter_rows():
+        found[split][positives] = clips
+    return dict(found)
 
 
 def split_crossings(recordings: Iterable[MaestroRecording]) -> SplitCrossings:
@@ -134,6 +209,16 @@ def split_crossings(recordings: Iterable[MaestroRecording]) -> SplitCrossings:
     return SplitCrossings(_crossings(works), _crossings(performers))
 
 
+def performers_by_piece(recordings: Iterable[MaestroRecording]) -> dict[str, set[str]]:
+    """Known performers by work id; none for a work that only somebody unknown plays."""
+    performers: defaultdict[str, set[str]] = defaultdict(set)
+    for recording in recordings:
+        performer = recording.performance.performer_id
+        for work in recording.works:
+            performers[work.work_id] |= {performer} if performer is not None else set()
+    return dict(performers)
+
+
 def catalogue_figures(
     recordings: Sequence[MaestroRecording], segments: pl.DataFrame
 ) -> CatalogueFigures:
@@ -143,11 +228,7 @@ def catalogue_figures(
         recordings: the catalogue.
         segments: the clips; of a table with a `state`, those kept are counted.
     """
-    performers: defaultdict[str, set[str]] = defaultdict(set)
-    for recording in recordings:
-        performer = recording.performance.performer_id
-        for work in recording.works:
-            performers[work.work_id] |= {performer} if performer is not None else set()
+    performers = performers_by_piece(recordings)
     durations_s = pl.Series([r.metadata.duration_s for r in recordings], dtype=pl.Float64())
     known = {r.performance.performer_id for r in recordings} - {None}
     return CatalogueFigures(
@@ -193,6 +274,7 @@ def pair_figures(pairs: pl.DataFrame, clips: int) -> PairFigures:
         pairs_by_split=_counts(pairs["anchor_split"]),
         anchors_by_split=_counts(by_anchor["anchor_split"]),
         across_splits=pairs.filter(pl.col("anchor_split") != pl.col("positive_split")).height,
+        between_years=pairs.filter(pl.col("anchor_year") != pl.col("positive_year")).height,
         recording_pairs=recordings.n_unique() if pairs.height else 0,
         pairs_by_position=_counts(pairs["position_in"]),
         pairs_by_match=_counts(pairs["matched_by"]),
@@ -211,7 +293,7 @@ def pair_problems(
     segments: pl.DataFrame,
     *,
     across_splits: bool = False,
-) -> list[str]:
+) -> list[PairProblem]:
     """What is wrong with a table of pairs, say one made before the catalogue changed.
 
     Everything is held against the catalogue, not against the table's own columns.
@@ -223,11 +305,14 @@ def pair_problems(
         across_splits: whether pairs of different splits are meant to be there.
 
     Returns:
-        A sentence for each kind of fault with its number and first pair; empty where there is none.
+        A problem for each fault that some pairs have; empty where there is none.
     """
     if dict(pairs.schema) != PAIR_SCHEMA:
-        return [f"columns are {dict(pairs.schema)}, not {PAIR_SCHEMA}"]
-    of_clip = segments.select(clip="segment_id", told_recording="recording_id").unique("clip")
+        what = f"whose columns are {dict(pairs.schema)}, not {PAIR_SCHEMA}"
+        return [PairProblem("table", what, pairs.height, ())]
+    of_clip = segments.select(clip="segment_id", told_recording="recording_id").unique(
+        "clip", keep="first", maintain_order=True
+    )
     of_recording = _told(recordings)
     found = pairs
     for side in ("anchor", "positive"):
@@ -240,51 +325,96 @@ def pair_problems(
             how="left",
             maintain_order="left",
         )
-    faults = _faults()
-    if not across_splits:
-        faults["across splits"] = pl.col("anchor_told_split") != pl.col("positive_told_split")
-    wrong = {what: found.filter(is_so.fill_null(value=False)) for what, is_so in faults.items()}
-    wrong["with a negative that may be the same music"] = _doubtful_negatives(pairs, recordings)
+    found = found.with_columns(
+        may_be_the_same=_may_be_the_same(found, recordings),
+        is_elsewhere=_is_elsewhere(found, recordings, set(of_clip["told_recording"])),
+    )
+    faults = [*_faults(), *(() if across_splits else (_ACROSS_SPLITS,))]
     return [
-        f"pairs {what}: {rows.height}, such as {rows['anchor'][0]} and {rows['positive'][0]}"
-        for what, rows in wrong.items()
-        if rows.height
+        problem
+        for fault in faults
+        if (problem := _problem(fault, found.filter(fault.is_so.fill_null(value=False))))
     ]
 
 
-def _faults() -> dict[str, pl.Expr]:
-    """What no pair may be, in words, of pairs beside what the catalogue tells of both sides."""
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """What no pair may be: against what, in words, and of pairs beside what the catalogue tells."""
+
+    kind: ProblemKind
+    what: str
+    is_so: pl.Expr
+
+
+_NEGATIVES = ("negatives_same_composer", "negatives_other_composer")
+_ACROSS_SPLITS = _Fault(
+    "split", "across splits", pl.col("anchor_told_split") != pl.col("positive_told_split")
+)
+
+
+def _problem(fault: _Fault, wrong: pl.DataFrame) -> PairProblem | None:
+    if not wrong.height:
+        return None
+    sides = wrong.select("anchor", "positive").head(EXAMPLES).iter_rows()
+    examples = tuple((str(anchor), str(positive)) for anchor, positive in sides)
+    return PairProblem(fault.kind, fault.what, wrong.height, examples)
+
+
+def _faults() -> list[_Fault]:
     told = {
         name: pl.col(f"anchor_told_{name}") for name in ("recording", "performer", "split", "works")
     }
     theirs = {name: pl.col(f"positive_told_{name}") for name in told}
     works = told["works"].list.set_intersection(theirs["works"])
+    shared, work_id, weight = pl.col("shared_works"), pl.col("work_id"), pl.col("weight")
     positions = ("anchor_position", "positive_position", "shared_music", "work_overlap")
-    return {
-        "of a clip that is not known": told["recording"].is_null() | theirs["recording"].is_null(),
-        "within one recording": told["recording"] == theirs["recording"],
-        "by one performer": told["performer"] == theirs["performer"],
-        "by somebody who is not known": told["performer"].is_null() | theirs["performer"].is_null(),
-        "of different works": works.list.len() == 0,
-        "of a work that both do not share": (
-            (pl.col("shared_works").list.set_difference(works).list.len() > 0)
-            | (pl.col("shared_works").list.len() == 0)
-            | (
-                pl.col("work_id").is_not_null()
-                & ~pl.col("shared_works").list.contains(pl.col("work_id"))
-            )
+    # The one thing that a recording of the catalogue always has.
+    is_clip_unknown = told["split"].is_null() | theirs["split"].is_null()
+    return [
+        _Fault("clip", "of a clip that is not known", is_clip_unknown),
+        _Fault("performer", "within one recording", told["recording"] == theirs["recording"]),
+        _Fault("performer", "by one performer", told["performer"] == theirs["performer"]),
+        _Fault(
+            "performer",
+            "by somebody who is not known",
+            ~is_clip_unknown & (told["performer"].is_null() | theirs["performer"].is_null()),
         ),
-        "twice": pl.struct("anchor", "positive").is_duplicated(),
-        "with a wrong recording, performer or split": pl.any_horizontal(
-            (pl.col(f"{side}_{name}") != pl.col(f"{side}_told_{name}"))
-            for side in ("anchor", "positive")
-            for name in ("recording", "performer", "split")
+        _Fault("work", "of different works", works.list.len() == 0),
+        _Fault(
+            "table",
+            "of a work that both do not share",
+            (shared.list.set_difference(works).list.len() > 0)
+            | shared.is_null()
+            | (shared.list.len() == 0)
+            | (work_id.is_not_null() & ~shared.list.contains(work_id)),
         ),
-        "with a place or share outside 0 to 1": pl.any_horizontal(
-            ~pl.col(name).is_between(0, 1) for name in positions
+        _Fault("table", "twice", pl.struct("anchor", "positive").is_duplicated()),
+        _Fault(
+            "table",
+            "with a wrong recording, performer or split",
+            ~is_clip_unknown
+            & pl.any_horizontal(
+                pl.col(f"{side}_{name}").ne_missing(pl.col(f"{side}_told_{name}"))
+                for side in ("anchor", "positive")
+                for name in ("recording", "performer", "split")
+            ),
         ),
-        "without a weight": ~(pl.col("weight") > 0) | pl.col("weight").is_null(),
-    }
+        _Fault(
+            "table",
+            "with a place or share outside 0 to 1",
+            pl.any_horizontal(
+                pl.col(name).is_null() | ~pl.col(name).is_between(0, 1) for name in positions
+            ),
+        ),
+        _Fault("table", "without a weight", weight.is_null() | ~weight.is_finite() | (weight <= 0)),
+        _Fault(
+            "table",
+            "of a split whose weights do not sum to 1",
+            (weight.sum().over("anchor_split") - 1).abs() > WEIGHT_TOLERANCE,
+        ),
+        _Fault("table", "with a negative that may be the same music", pl.col("may_be_the_same")),
+        _Fault("table", "with a negative that their split does not have", pl.col("is_elsewhere")),
+    ]
 
 
 def _told(recordings: Iterable[MaestroRecording]) -> pl.DataFrame:
@@ -307,27 +437,38 @@ def _told(recordings: Iterable[MaestroRecording]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _doubtful_negatives(
-    pairs: pl.DataFrame, recordings: Iterable[MaestroRecording]
-) -> pl.DataFrame:
-    """Pairs with a negative of which some recording touches a family of one of theirs."""
+def _may_be_the_same(found: pl.DataFrame, recordings: Iterable[MaestroRecording]) -> pl.Series:
+    """Whether some recording of a pair's negatives touches a family of one of its two."""
     families = {r.metadata.recording_id: {work.family_id for work in r.works} for r in recordings}
     beside: defaultdict[str, set[str]] = defaultdict(set)
     for recording in recordings:
         for work in recording.works:
             beside[work.work_id] |= families[recording.metadata.recording_id]
-    columns = (
-        "anchor_recording",
-        "positive_recording",
-        "negatives_same_composer",
-        "negatives_other_composer",
-    )
-    is_doubtful = [
-        any(beside[work_id] & own or work_id not in beside for work_id in (*same, *others))
-        for one, other, same, others in pairs.select(columns).iter_rows()
+    columns = ("anchor_told_recording", "positive_told_recording", *_NEGATIVES)
+    is_so = [
+        any(
+            work_id not in beside or beside[work_id] & own
+            for work_id in (*(same or ()), *(others or ()))
+        )
+        for one, other, same, others in found.select(columns).iter_rows()
         for own in (families.get(one, set()) | families.get(other, set()),)
     ]
-    return pairs.filter(pl.Series(is_doubtful, dtype=pl.Boolean()))
+    return pl.Series(is_so, dtype=pl.Boolean())
+
+
+def _is_elsewhere(
+    found: pl.DataFrame, recordings: Iterable[MaestroRecording], with_clips: Set[str]
+) -> pl.Series:
+    """Whether some negative of a pair has no clip in the anchor's split."""
+    works: defaultdict[str, set[str]] = defaultdict(set)
+    for recording in recordings:
+        if recording.metadata.recording_id in with_clips:
+            works[recording.metadata.split] |= {work.work_id for work in recording.works}
+    is_so = [
+        split is not None and not works[split].issuperset((*(same or ()), *(others or ())))
+        for split, same, others in found.select("anchor_told_split", *_NEGATIVES).iter_rows()
+    ]
+    return pl.Series(is_so, dtype=pl.Boolean())
 
 
 def _crossings(counts: Mapping[str, Counter[str]]) -> tuple[Crossing, ...]:
@@ -338,8 +479,8 @@ def _crossings(counts: Mapping[str, Counter[str]]) -> tuple[Crossing, ...]:
     )
 
 
-def _counts(values: Iterable[Key]) -> dict[Key, int]:
-    return dict(sorted(Counter(values).items()))
+def _counts(values: Iterable[Key | None]) -> dict[Key, int]:
+    return dict(sorted(Counter(value for value in values if value is not None).items()))
 
 
 def _quantiles(values: pl.Series) -> dict[float, float]:
@@ -349,4 +490,4 @@ def _quantiles(values: pl.Series) -> dict[float, float]:
 
 
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+    return float(value) if isinstance(value, int | float) and isfinite(value) else 0.0
