@@ -20,6 +20,7 @@ from data_collection.competition.sources.pages import Manners
 from data_collection.embedding.assets import muq_embeddings_asset
 from data_collection.embedding.checks import completeness_check
 from data_collection.embedding.resources import MuQResource
+from data_collection.maestro.alignment_assets import alignments_asset, same_music_check
 from data_collection.maestro.assets import pairs_assets
 from data_collection.maestro.catalogue import maestro_tier
 from data_collection.maestro.checks import maestro_checks
@@ -38,7 +39,7 @@ from data_collection.settings import Settings
 
 FOLLOWING_SIGNAL = ("programmes", "preferences", "piece_performer_map", "pairs")
 """Aggregates beside `metadata` that follow by themselves. Jury marks do not: they are a file that a
-person changes; nor alignments, which cost hours and are made where somebody asks for them."""
+person changes; nor alignments, which are made where somebody asks for them."""
 
 
 def build_defs(
@@ -76,6 +77,7 @@ def build_defs(
             competition_results,
             *build_river(competition, [competition_results.key]),
             *build_river(maestro, []),
+            alignments_asset(maestro),
             *_following(signals, dict.fromkeys(FOLLOWING_SIGNAL, nightly())),
         ],
         asset_checks=[
@@ -83,6 +85,7 @@ def build_defs(
             *signal_checks(edition, competition),
             *maestro_checks(maestro),
             *pair_checks(maestro),
+            same_music_check(maestro),
             *(check(tier) for tier in tiers for check in (schema_check, completeness_check)),
         ],
         jobs=[job for tier in tiers for job in tier_jobs(tier)],
