@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +30,8 @@ from data_collection.recordings.video_page import (
 MAX_DEPTH = 4
 """A channel holds tabs, a tab holds playlists, a playlist holds videos."""
 TRANSPARENT = ("title", "duration", "webpage_url")
+APPROXIMATE_DATES = {"extractor_args": {"youtubetab": {"approximate_date": ["true"]}}}
+"""YouTube's listings say `3 weeks ago`; yt-dlp makes a time of that where it is asked to."""
 YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 
 
@@ -47,6 +50,10 @@ class ListedVideo:
         title: as the source writes it.
         duration_s: as the source claims; None where it does not.
         description: where the listing itself has it whole, as a feed does; None otherwise.
+        uploaded_on: the day; YouTube's listings tell it the less exactly the longer ago it was;
+            None where not stated.
+        live_status: yt-dlp's, such as `is_upcoming` or `was_live`; None where not stated.
+        availability: yt-dlp's, such as `subscriber_only`; None where not stated.
     """
 
     recording_id: str
@@ -55,6 +62,9 @@ class ListedVideo:
     title: str
     duration_s: float | None
     description: str | None = None
+    uploaded_on: date | None = None
+    live_status: str | None = None
+    availability: str | None = None
 
 
 def recording_id_for(*, source_id: str, url: str, is_youtube: bool, id_is_stated: bool) -> str:
@@ -97,7 +107,8 @@ def list_videos(url: str, options: FetchOptions | None = None) -> Iterator[Liste
     from yt_dlp.networking.exceptions import RequestError
 
     try:
-        with yt_dlp.YoutubeDL(quiet_options(url, options or FetchOptions())) as downloader:
+        listing_options = quiet_options(url, options or FetchOptions()) | APPROXIMATE_DATES
+        with yt_dlp.YoutubeDL(listing_options) as downloader:
             yield from _walk(downloader, url, ie_key=None, depth=0)
     except (yt_dlp.utils.YoutubeDLError, RequestError, OSError) as error:
         cause: RecordingError = fetch_error(str(error), what=url, folder="")
@@ -214,4 +225,17 @@ def _video(downloader: Any, entry: Mapping[str, Any], *, listing: str) -> Listed
         duration_s=seconds_of(entry.get("duration")) or None,
         # YouTube's listings cut descriptions short; a feed has them whole.
         description=None if extractor == "Youtube" else description_of(entry.get("description")),
+        uploaded_on=_day_of(entry.get("timestamp")),
+        live_status=entry.get("live_status"),
+        availability=entry.get("availability"),
     )
+
+
+def _day_of(timestamp: object) -> date | None:
+    """The day of a time in seconds since 1970; None for anything that is none."""
+    if not isinstance(timestamp, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(timestamp, UTC).date()
+    except (ValueError, OverflowError, OSError):
+        return None

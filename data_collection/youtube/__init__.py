@@ -1,0 +1,1 @@
+"""T4: YouTube channels, the videos that they list, and clean/augmented pairs of their segments."""

@@ -1,0 +1,1 @@
+"""Tests of T4: channels, breaker, nights and repair."""
