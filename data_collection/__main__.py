@@ -16,6 +16,8 @@ from rich.markup import escape
 
 from data_collection.headless import HeadlessError
 
+TIERS = ("competition", "maestro")
+DEFAULT_TIERS = ("competition",)
 REFUSED = 2
 INTERRUPTED = 130
 TERMINATED = 143
@@ -33,6 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     collect = commands.add_parser(
         "collect", help="run the main job once on the sources that the environment names"
+    )
+    collect.add_argument(
+        "--tier",
+        action="append",
+        choices=TIERS,
+        dest="tiers",
+        help="what to collect, repeatable (default: competition; maestro moves about 100 GB)",
     )
     collect.add_argument("--port", type=int, default=None, help="the UI's port while it runs")
     collect.add_argument(
@@ -64,7 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from data_collection.collect import run_collect
 
             return run_collect(
-                console=console, port=chosen.port, daemon_interval_s=chosen.daemon_interval
+                chosen.tiers or DEFAULT_TIERS,
+                console=console,
+                port=chosen.port,
+                daemon_interval_s=chosen.daemon_interval,
             )
         if chosen.command == "recover":
             return _recover(chosen.home, console)

@@ -1,44 +1,80 @@
-"""The main job, and the table that says what it gave.
+"""The main job over some tiers, and the tables that say what it gave.
 
 What belongs here: the order of the three steps and the report, for the demo and for a lab's cron.
-What does not: starting Dagster (`headless`).
+What does not: starting Dagster (`headless`). Tiers go side by side: each waits for a server of its
+own, and what they must not share is kept apart by Dagster's pools.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
+import httpx
+import polars as pl
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
 from data_collection.competition.catalogue import competition_tier
 from data_collection.competition.editions import EditionError, read_edition
+from data_collection.competition.rows import CompetitionRecording
 from data_collection.headless import CheckResult, HeadlessError, RunningDagster, running_dagster
+from data_collection.maestro.catalogue import maestro_tier
+from data_collection.maestro.catalogue_rows import MaestroCatalogueRow
 from data_collection.recordings.collection import STAGES, Standing, standings
+from data_collection.recordings.errors import SetupError
 from data_collection.recordings.fetch import FetchOptions
 from data_collection.recordings.receipts import FINISHED
 from data_collection.recordings.store import Store
-from data_collection.recordings.tier import Tier
+from data_collection.recordings.tier import Recording, Tier
 from data_collection.settings import Settings
 
 UNFINISHED = 1
 REFUSED = 2
+TIERS: Mapping[str, Callable[[Settings], Tier]] = {
+    "competition": lambda settings: competition_tier(
+        read_edition(settings.competition_edition), FetchOptions()
+    ),
+    "maestro": lambda settings: maestro_tier(
+        settings.maestro_base_url, settings.maestro_performers
+    ),
+}
+"""By their Dagster group."""
+
+SHOWN: Mapping[type[Recording], Mapping[str, str]] = {
+    CompetitionRecording: {"performer": "performer", "round": "round", "place": "placement"},
+    MaestroCatalogueRow: {
+        "performer": "performer_id",
+        "composer": "composer",
+        "title": "title",
+        "split": "split",
+    },
+}
+"""What a tier's table shows of a recording: headings and fields of its row."""
+NUMBERS = ("place", "seconds", "segments")
+LONG = ("composer", "title")
+POLL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What the main job gave.
+    """What the main job gave of one tier.
 
     Attributes:
+        tier: which.
         standings: how far each recording has come.
         checks: what the checks said.
+        error: why the job itself stopped; single recordings that failed stop nothing.
     """
 
-    standings: Sequence[Standing]
-    checks: Sequence[CheckResult]
+    tier: Tier
+    standings: Sequence[Standing] = ()
+    checks: Sequence[CheckResult] = ()
+    error: str | None = None
 
     @property
     def failed_checks(self) -> list[CheckResult]:
@@ -51,87 +87,103 @@ class Collected:
 
 
 def run_collect(
-    *, console: Console, port: int | None = None, daemon_interval_s: int | None = None
+    names: Sequence[str],
+    *,
+    console: Console,
+    port: int | None = None,
+    daemon_interval_s: int | None = None,
 ) -> int:
     """Run the main job once on the sources that the environment names.
 
     Args:
+        names: of the tiers, as in `TIERS`.
         console: where to print.
         port: the UI's, while it runs.
         daemon_interval_s: how often the daemon looks at backfills; Dagster's own 30 s by default.
 
     Returns:
         0 where every recording is finished and no check failed, 1 where some are not, 2 where the
-        job itself was refused.
+        job itself was refused for some tier.
     """
     settings = Settings()
     home = settings.dagster_home or Path(".dagster")
     try:
-        edition = read_edition(settings.competition_edition)
-        tier = competition_tier(edition, FetchOptions())
-        store = Store.at(settings.data_collection_root, settings.embeddings_root)
-        with running_dagster(home, {}, port=port, daemon_interval_s=daemon_interval_s) as dagster:
-            console.print(f"the UI is up at {dagster.url} while this runs", highlight=False)
-            collected = collect(dagster, tier, store, console)
-            print_report(collected, tier, store, console)
+        tiers = [TIERS[name](settings) for name in dict.fromkeys(names)]
     except EditionError as error:
         console.print(f"[red]{escape(str(error))}[/]")
         return REFUSED
-    unfinished = [item for item in collected.standings if item.state not in FINISHED]
-    return UNFINISHED if unfinished or collected.failed_checks else 0
+    store = Store.at(settings.data_collection_root, settings.embeddings_root)
+    with running_dagster(home, {}, port=port, daemon_interval_s=daemon_interval_s) as dagster:
+        console.print(f"the UI is up at {dagster.url} while this runs", highlight=False)
+        collected = collect(dagster, tiers, store, console)
+    for one in collected:
+        print_report(one, store, console)
+    if any(one.error for one in collected):
+        return REFUSED
+    unfinished = any(item.state not in FINISHED for one in collected for item in one.standings)
+    return UNFINISHED if unfinished or any(one.failed_checks for one in collected) else 0
 
 
-def collect(dagster: RunningDagster, tier: Tier, store: Store, console: Console) -> Collected:
-    """Run catalogue, backfill and metadata of one tier.
+def collect(
+    dagster: RunningDagster, tiers: Sequence[Tier], store: Store, console: Console
+) -> list[Collected]:
+    """Run catalogue, backfill and metadata of each tier; one that cannot go on stops no other."""
+    pool = ThreadPoolExecutor(max_workers=max(1, len(tiers)))
+    try:
+        running = [pool.submit(_collected, dagster, tier, store, console) for tier in tiers]
+        # By turns: a signal may reach another thread, and only this one acts on it.
+        while wait(running, timeout=POLL_S).not_done:
+            pass
+        return [one.result() for one in running]
+    finally:
+        # After Ctrl-C: a thread ends by itself as soon as Dagster does.
+        pool.shutdown(wait=False, cancel_futures=True)
 
-    Raises:
-        HeadlessError: the catalogue or the metadata failed; single recordings that fail do not
-            raise, they stand in the result.
-    """
+
+def _collected(dagster: RunningDagster, tier: Tier, store: Store, console: Console) -> Collected:
+    try:
+        return _collect(dagster, tier, store, console)
+    except (HeadlessError, SetupError) as error:
+        return Collected(tier, error=str(error))
+    except httpx.TransportError as error:
+        return Collected(tier, error=f"Dagster does not answer: {error or type(error).__name__}")
+
+
+def _collect(dagster: RunningDagster, tier: Tier, store: Store, console: Console) -> Collected:
     job = "_".join(tier.key_prefix)
-    console.print("[bold]1/3[/] catalogue: list the sources, match titles, register partitions")
+
+    def say(line: str) -> None:
+        console.print(f"{tier.group:<12}{line}", highlight=False)
+
+    say("[bold]1/3[/] catalogue: what there is, a partition a recording")
     _must_succeed(dagster, f"{job}_catalogue")
-    found = standings(store, tier)
-    keys = [item.recording.recording_id for item in found]
-    console.print(f"[bold]2/3[/] backfill of {len(keys)} recordings: {' → '.join(STAGES)}")
+    keys = [item.recording.recording_id for item in standings(store, tier)]
+    say(f"[bold]2/3[/] backfill of {len(keys)} recordings: {' → '.join(STAGES)}")
     if keys:
         dagster.backfill(
             [[*tier.key_prefix, stage] for stage in STAGES],
             keys,
             title=f"{tier.label}: all recordings",
-            progress=lambda line: console.print(f"      {line}", highlight=False),
+            progress=lambda line: say(f"    {line}"),
         )
-    console.print(f"[bold]3/3[/] {', '.join(tier.aggregates)} and checks")
+    say(f"[bold]3/3[/] {', '.join(tier.aggregates)} and checks")
     _must_succeed(dagster, f"{job}_metadata")
     checks = [
         result
-        for stage in ("results", "recordings", *tier.aggregates)
-        for result in dagster.checks([*tier.key_prefix, stage])
+        for asset in ("results", "recordings", *tier.aggregates)
+        for result in dagster.checks([*tier.key_prefix, asset])
     ]
-    return Collected(standings(store, tier), checks)
+    return Collected(tier, standings(store, tier), checks)
 
 
-def print_report(collected: Collected, tier: Tier, store: Store, console: Console) -> None:
+def print_report(collected: Collected, store: Store, console: Console) -> None:
     """Print what was collected and where, what was not and why, and what the checks said."""
-    table = Table(title=tier.label, title_justify="left", show_lines=False)
-    for name in ("performer", "round", "place", "seconds", "segments", "state"):
-        table.add_column(
-            name, justify="right" if name in ("place", "seconds", "segments") else "left"
-        )
-    for item in collected.standings:
-        row = item.recording.model_dump()
-        audio, embeddings = item.receipts.get("audio"), item.receipts.get("muq_embeddings")
-        seconds = audio.facts.get("duration_s") if audio else None
-        segments = embeddings.facts.get("segments") if embeddings else None
-        table.add_row(
-            escape(str(row.get("performer", row["recording_id"]))),
-            str(row.get("round", "")),
-            str(row.get("placement", "")),
-            f"{seconds:.1f}" if isinstance(seconds, float) else "",
-            str(segments if segments is not None else ""),
-            "[green]done[/]" if item.state == "done" else f"[yellow]{item.state}: {item.reason}[/]",
-        )
-    console.print(table)
+    tier = collected.tier
+    if collected.error:
+        console.print(f"\n[bold]{escape(tier.label)}[/] [red]{escape(collected.error)}[/]")
+        return
+    console.print()
+    console.print(_table(collected))
     for check in collected.checks:
         passed = check.status == "SUCCEEDED"
         mark = "[green]passed[/]" if passed else f"[yellow]{check.severity or check.status}[/]"
@@ -139,6 +191,43 @@ def print_report(collected: Collected, tier: Tier, store: Store, console: Consol
         console.print(f"check {check.asset}:{check.name} {mark}{said}", highlight=False)
     console.print(f"\ndata       {store.path(tier.folder('metadata'))}.jsonl", highlight=False)
     console.print(f"embeddings {store.path(tier.folder('muq_embeddings'))}/", highlight=False)
+    for name in tier.signal_assets:
+        rows = row_count(store, tier, name)
+        if rows is not None:
+            path = store.path(tier.folder(name))
+            console.print(f"{name:<10} {path}.parquet, {rows:,} rows", highlight=False)
+
+
+def row_count(store: Store, tier: Tier, asset: str) -> int | None:
+    """How many rows the Parquet file of an asset has; None where there is none."""
+    path = store.path(f"{tier.folder(asset)}.parquet")
+    if not path.exists():
+        return None
+    return int(pl.scan_parquet(io.BytesIO(path.read_bytes())).select(pl.len()).collect().item())
+
+
+def _table(collected: Collected) -> Table:
+    tier = collected.tier
+    shown = SHOWN.get(tier.recording_model, {"title": "title"})
+    table = Table(title=tier.label, title_justify="left", show_lines=False)
+    for heading in (*shown, "seconds", "segments", "state"):
+        justify: JustifyMethod = "right" if heading in NUMBERS else "left"
+        table.add_column(heading, justify=justify, no_wrap=heading not in LONG)
+    for item in collected.standings:
+        audio, embeddings = item.receipts.get("audio"), item.receipts.get("muq_embeddings")
+        seconds = audio.facts.get("duration_s") if audio else None
+        segments = embeddings.facts.get("segments") if embeddings else None
+        table.add_row(
+            *(_cell(getattr(item.recording, field)) for field in shown.values()),
+            f"{seconds:.1f}" if isinstance(seconds, float) else "",
+            _cell(segments),
+            "[green]done[/]" if item.state == "done" else f"[yellow]{item.state}: {item.reason}[/]",
+        )
+    return table
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else escape(str(value))
 
 
 def _must_succeed(dagster: RunningDagster, job: str) -> None:

@@ -13,6 +13,7 @@ import yaml
 from data_collection.build import build_defs
 from data_collection.competition.catalogue import competition_tier
 from data_collection.competition.editions import read_edition
+from data_collection.maestro.catalogue import maestro_tier
 from data_collection.recordings.collection import Standing, standings
 from data_collection.recordings.fetch import FetchOptions
 from data_collection.recordings.store import Store
@@ -27,12 +28,13 @@ RANGE_END = "dagster/asset_partition_range_end"
 
 @dataclass(frozen=True)
 class River:
-    """The definitions of one edition, an instance and a data root."""
+    """The definitions, one tier of them, an instance and a data root."""
 
     definitions: dg.Definitions
     instance: dg.DagsterInstance
     tier: Tier
     store: Store
+    catalogue: tuple[str, ...]
 
     def key(self, asset: str) -> dg.AssetKey:
         """Key of one of the tier's assets."""
@@ -57,7 +59,7 @@ class River:
 
     def collect(self) -> None:
         """Catalogue, then each stage over all keys, then metadata, whatever fails on the way."""
-        assert self.materialize("results", "recordings").success
+        assert self.materialize(*self.catalogue).success
         for stage in STAGES:
             self.materialize(stage, keys=self.keys())
         assert self.materialize(*self.tier.aggregates).success
@@ -82,22 +84,43 @@ class River:
 @contextmanager
 def river(edition_path: Path, root: Path, *, checkpoint: Path = CHECKPOINT) -> Iterator[River]:
     """Open the definitions of an edition with a data root and an instance of their own."""
-    settings = Settings(
+    settings = _settings(root, competition_edition=edition_path, muq_checkpoint=str(checkpoint))
+    tier = competition_tier(read_edition(edition_path), FetchOptions())
+    with _river(settings, tier, root, ("results", "recordings")) as opened:
+        yield opened
+
+
+@contextmanager
+def maestro_river(base_url: str, root: Path) -> Iterator[River]:
+    """Open the definitions of a release with a data root and an instance of their own."""
+    settings = _settings(root, maestro_base_url=base_url, muq_checkpoint=str(CHECKPOINT))
+    with _river(settings, maestro_tier(base_url), root, ("recordings",)) as opened:
+        yield opened
+
+
+def _settings(root: Path, **changes: object) -> Settings:
+    usual = Settings(
         data_collection_root=str(root / "data"),
-        competition_edition=edition_path,
-        muq_checkpoint=str(checkpoint),
         muq_device="cpu",
         fetch_attempts=2,
         fetch_retry_wait_s=0.0,
     )
+    return usual.model_copy(update=changes)
+
+
+@contextmanager
+def _river(
+    settings: Settings, tier: Tier, root: Path, catalogue: tuple[str, ...]
+) -> Iterator[River]:
     home = root / "dagster_home"
     home.mkdir(parents=True, exist_ok=True)
     with dg.DagsterInstance.local_temp(str(home)) as instance:
         yield River(
             definitions=build_defs(settings=settings),
             instance=instance,
-            tier=competition_tier(read_edition(edition_path), FetchOptions()),
+            tier=tier,
             store=Store.at(settings.data_collection_root),
+            catalogue=catalogue,
         )
 
 

@@ -10,17 +10,23 @@ import contextlib
 import signal
 import threading
 import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
-from data_collection.collect import Collected, collect, print_report
+from data_collection.collect import Collected, collect, print_report, row_count
 from data_collection.competition.catalogue import competition_tier
 from data_collection.competition.editions import read_edition
 from data_collection.competition.rows import CompetitionRecording
 from data_collection.headless import running_dagster
+from data_collection.maestro.catalogue import maestro_tier
 from data_collection.recordings.fetch import FetchOptions
 from data_collection.recordings.store import Store
+from data_collection.recordings.tier import Tier
+from data_collection.sample.maestro_world import BROKEN, PAIRS, RECORDINGS, write_release
 from data_collection.sample.server import serve
 from data_collection.sample.world import (
     CHANNEL_TITLE,
@@ -48,25 +54,32 @@ def run_demo(folder: Path, *, ui: bool, console: Console, port: int | None = Non
     started = time.monotonic()
     folder = folder.resolve()
     console.print(
-        f"[bold]A sample world[/]: {CHANNEL_TITLE}, six made-up pianists on a sampled piano, "
-        "embeddings by a tiny MuQ with random weights. Nothing leaves this machine."
+        f"[bold]A sample world[/]: {CHANNEL_TITLE} and a small release in MAESTRO's shape, six "
+        "made-up pianists on a sampled piano, embeddings by a tiny MuQ with random weights. "
+        "Nothing leaves this machine."
     )
-    console.print("      encoding the recordings as flac, m4a, webm and mp3")
-    videos = sample_videos(folder / "world" / "media")
-    with serve(videos, title=CHANNEL_TITLE) as site:
+    console.print("      encoding the recordings as flac, m4a, webm and mp3, and as a zip of wavs")
+    with ThreadPoolExecutor() as pool:
+        release = pool.submit(write_release, folder / "world" / "maestro")
+        videos = sample_videos(folder / "world" / "media")
+    with serve(videos, title=CHANNEL_TITLE, folders={"maestro": release.result()}) as site:
         site.pages.update(sample_pages())
         edition_path = write_edition(folder / "world", site.feed_url)
-        edition = read_edition(edition_path)
-        store = Store.at(str(folder / "data"))
         environment = {
             "DATA_COLLECTION_ROOT": str(folder / "data"),
             "EMBEDDINGS_ROOT": "",
             "COMPETITION_EDITION": str(edition_path),
+            "MAESTRO_BASE_URL": f"{site.url}/maestro/",
+            "MAESTRO_PERFORMERS": "",
             "MUQ_CHECKPOINT": str(CHECKPOINT),
             "MUQ_DEVICE": "cpu",
             "NO_PROXY": "127.0.0.1,localhost",
             "no_proxy": "127.0.0.1,localhost",
         }
+        competition = competition_tier(read_edition(edition_path), FetchOptions())
+        maestro = maestro_tier(environment["MAESTRO_BASE_URL"])
+        maestro = replace(maestro, label=f"SAMPLE — {maestro.label}")
+        store = Store.at(environment["DATA_COLLECTION_ROOT"])
         console.print("      starting Dagster's webserver and daemon")
         with running_dagster(
             folder / "dagster_home",
@@ -74,11 +87,11 @@ def run_demo(folder: Path, *, ui: bool, console: Console, port: int | None = Non
             port=port or (UI_PORT if ui else None),
             daemon_interval_s=DAEMON_INTERVAL_S,
         ) as dagster:
-            tier = competition_tier(edition, FetchOptions())
-            collected = collect(dagster, tier, store, console)
-            print_report(collected, tier, store, console)
+            collected = collect(dagster, [competition, maestro], store, console)
+            for one in collected:
+                print_report(one, store, console)
             console.print(f"\n{time.monotonic() - started:.0f} s", highlight=False)
-            problems = _problems(collected)
+            problems = [*_problems(*collected), *_pair_problems(store, maestro)]
             for problem in problems:
                 console.print(f"[red]not as it should be:[/] {problem}")
             if ui:
@@ -87,25 +100,37 @@ def run_demo(folder: Path, *, ui: bool, console: Console, port: int | None = Non
     return 1 if problems else 0
 
 
-def _problems(collected: Collected) -> list[str]:
+def _problems(competition: Collected, maestro: Collected) -> Iterator[str]:
     """What differs from what the sample world must give."""
-    state = {
-        (item.recording.performer, item.recording.round): item.state
-        for item in collected.standings
+    good = {f"{name} {round_}": "done" for name, round_ in good_recordings()}
+    videos = {
+        f"{item.recording.performer} {item.recording.round}": item.state
+        for item in competition.standings
         if isinstance(item.recording, CompetitionRecording)
     }
-    expected = {**dict.fromkeys(good_recordings(), "done"), DEAD_RECORDING: "failed"}
-    problems = [
-        f"{' '.join(key)} is {state.get(key, 'not in the catalogue')}, expected {wanted}"
-        for key, wanted in expected.items()
-        if state.get(key) != wanted
-    ]
-    problems += [f"{' '.join(key)} should not have matched" for key in state.keys() - expected]
-    problems += [
-        f"check {check.asset}:{check.name}: {check.status} {check.description or ''}"
-        for check in collected.failed_checks
-    ]
-    return problems
+    yield from _differences(videos, {**good, " ".join(DEAD_RECORDING): "failed"})
+    whole = {recording.audio_filename: "done" for recording in RECORDINGS}
+    members = {item.recording.source_id: item.state for item in maestro.standings}
+    yield from _differences(members, {**whole, BROKEN.audio_filename: "failed"})
+    for collected in (competition, maestro):
+        if collected.error:
+            yield f"{collected.tier.label}: {collected.error}"
+        for check in collected.failed_checks:
+            yield f"check {check.asset}:{check.name}: {check.status} {check.description or ''}"
+
+
+def _differences(found: Mapping[str, str], expected: Mapping[str, str]) -> Iterator[str]:
+    for name, wanted in expected.items():
+        if found.get(name) != wanted:
+            yield f"{name} is {found.get(name, 'not in the catalogue')}, expected {wanted}"
+    for name in found.keys() - expected:
+        yield f"{name} should not be in the catalogue"
+
+
+def _pair_problems(store: Store, maestro: Tier) -> Iterator[str]:
+    pairs = row_count(store, maestro, "pairs")
+    if pairs != PAIRS:
+        yield f"{pairs} pairs, expected {PAIRS}"
 
 
 def _wait_for_ctrl_c() -> None:

@@ -1,8 +1,8 @@
-"""A loopback web server that looks like a channel, and like any site: feed, videos, fixed pages.
+"""A loopback web server that looks like a channel, and like any site: feed, videos, pages, files.
 
 What belongs here: HTTP, and the ways in which a video can be bad. What does not: which videos there
 are (`world`, or a test). yt-dlp reads it as it reads the web: the feed as RSS with enclosures, the
-pages by their JSON-LD.
+pages by their JSON-LD. Folders of files are given out by byte ranges, as any store of objects does.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.staticfiles import StaticFiles
 
 from data_collection.sample.media import MEDIA_TYPES
 
@@ -112,13 +113,20 @@ class Site:
 
 
 @contextmanager
-def serve(videos: Sequence[Video], *, title: str, port: int = 0) -> Iterator[Site]:
+def serve(
+    videos: Sequence[Video],
+    *,
+    title: str,
+    port: int = 0,
+    folders: Mapping[str, Path] | None = None,
+) -> Iterator[Site]:
     """Serve a channel on 127.0.0.1 for the while.
 
     Args:
         videos: in the feed's order; the same id may stand twice.
         title: the channel's.
         port: 0 for a free one.
+        folders: of files, by the first part of their address: `maestro` is at `/maestro/`.
 
     Raises:
         RuntimeError: the server did not start.
@@ -133,7 +141,9 @@ def serve(videos: Sequence[Video], *, title: str, port: int = 0) -> Iterator[Sit
             requests=Counter(),
         )
         server = uvicorn.Server(
-            uvicorn.Config(_app(site, order, title), log_level="critical", lifespan="off")
+            uvicorn.Config(
+                _app(site, order, title, folders or {}), log_level="critical", lifespan="off"
+            )
         )
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
@@ -149,7 +159,7 @@ def serve(videos: Sequence[Video], *, title: str, port: int = 0) -> Iterator[Sit
             thread.join(timeout=START_TIMEOUT_S)
 
 
-def _app(site: Site, order: Sequence[str], title: str) -> Starlette:
+def _app(site: Site, order: Sequence[str], title: str, folders: Mapping[str, Path]) -> Starlette:
     def count(request: Request) -> None:
         site.requests[request.url.path] += 1
 
@@ -186,11 +196,24 @@ def _app(site: Site, order: Sequence[str], title: str) -> Starlette:
             return PlainTextResponse("not found", status_code=404)
         return _fixed_page(page, request)
 
+    def files_of(folder: Path) -> Callable[[Request], Awaitable[Response]]:
+        files = StaticFiles(directory=folder)
+
+        async def file(request: Request) -> Response:
+            count(request)
+            return await files.get_response(request.path_params["path"], request.scope)
+
+        return file
+
     return Starlette(
         routes=[
             Route("/channel.rss", feed),
             Route("/watch/{id}", page),
             Route("/media/{name}", media),
+            *(
+                Route(f"/{name}/{{path:path}}", files_of(folder))
+                for name, folder in folders.items()
+            ),
             Route("/{path:path}", fixed),
         ]
     )
