@@ -49,14 +49,13 @@ SHOWN: Mapping[type[Recording], Mapping[str, str]] = {
     CompetitionRecording: {"performer": "performer", "round": "round", "place": "placement"},
     MaestroCatalogueRow: {
         "performer": "performer_id",
-        "composer": "composer",
-        "title": "title",
+        "works": "works",
         "split": "split",
     },
 }
 """What a tier's table shows of a recording: headings and fields of its row."""
 NUMBERS = ("place", "seconds", "segments")
-LONG = ("composer", "title")
+LONGEST_CELL = 24
 POLL_S = 0.5
 
 
@@ -209,10 +208,12 @@ def row_count(store: Store, tier: Tier, asset: str) -> int | None:
 def _table(collected: Collected) -> Table:
     tier = collected.tier
     shown = SHOWN.get(tier.recording_model, {"title": "title"})
-    table = Table(title=tier.label, title_justify="left", show_lines=False)
+    table = Table(
+        title=tier.label, title_justify="left", header_style="underline", box=None, pad_edge=False
+    )
     for heading in (*shown, "seconds", "segments", "state"):
         justify: JustifyMethod = "right" if heading in NUMBERS else "left"
-        table.add_column(heading, justify=justify, no_wrap=heading not in LONG)
+        table.add_column(heading, justify=justify, no_wrap=True, max_width=LONGEST_CELL)
     for item in collected.standings:
         audio, embeddings = item.receipts.get("audio"), item.receipts.get("muq_embeddings")
         seconds = audio.facts.get("duration_s") if audio else None
@@ -227,6 +228,8 @@ def _table(collected: Collected) -> Table:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, tuple):
+        return escape(", ".join(map(str, value)))
     return "" if value is None else escape(str(value))
 
 

@@ -38,7 +38,7 @@ from data_collection.sample.world import (
     write_edition,
 )
 
-DAEMON_INTERVAL_S = 2
+DAEMON_INTERVAL_S = 4
 UI_PORT = 3000
 
 
