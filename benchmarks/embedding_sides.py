@@ -35,7 +35,8 @@ from data_collection.recordings.decode import SAMPLE_RATE_HZ, decode_to_flac
 from data_collection.recordings.receipts import Settled, StageResult, finished_receipt, settle
 from data_collection.recordings.segments import SEGMENT_SCHEMA, segment_id
 from data_collection.recordings.store import Store
-from data_collection.recordings.tier import Catalogue, Recording, SegmentRow, Tier
+from data_collection.recordings.tier import Catalogue, Tier
+from data_collection.recordings.tier_rows import Recording, SegmentRow
 from data_collection.sample.media import AUDIO, encode
 
 Samples = npt.NDArray[np.float32]

@@ -64,6 +64,16 @@ def column_schema(model: type[BaseModel]) -> dg.TableSchema:
     )
 
 
+def table_schema(schema: Mapping[str, object], descriptions: Mapping[str, str]) -> dg.TableSchema:
+    """A Parquet table's columns as Dagster's column schema, from Polars' types by name."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(name, type=str(dtype), description=descriptions[name])
+            for name, dtype in schema.items()
+        ]
+    )
+
+
 def bar_chart(counts: Mapping[str, float], *, title: str, unit: str) -> dg.MetadataValue:
     """Draw counts as horizontal bars, the largest first.
 

@@ -30,7 +30,8 @@ from data_collection.recordings.errors import SetupError
 from data_collection.recordings.fetch import FetchOptions
 from data_collection.recordings.receipts import FINISHED
 from data_collection.recordings.store import Store
-from data_collection.recordings.tier import Recording, Tier
+from data_collection.recordings.tier import Tier
+from data_collection.recordings.tier_rows import Recording
 from data_collection.settings import Settings
 
 UNFINISHED = 1

@@ -124,8 +124,8 @@ def _edition(settings: Settings) -> Finding:
 def _local_maestro(settings: Settings) -> Finding:
     if settings.maestro_base_url.startswith("file:"):
         return _maestro(settings)
-    said = f"{settings.maestro_base_url}: not asked now; all of its audio is about 100 GB of traffic"
-    return Finding("MAESTRO", "note", said)
+    said = "not asked now; all of its audio is about 100 GB of traffic"
+    return Finding("MAESTRO", "note", f"{settings.maestro_base_url}: {said}")
 
 
 def _maestro(settings: Settings) -> Finding:

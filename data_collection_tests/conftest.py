@@ -14,7 +14,8 @@ import stamina
 from hypothesis import settings
 
 from data_collection.recordings.store import Store
-from data_collection.recordings.tier import Catalogue, Recording, SegmentRow, Tier
+from data_collection.recordings.tier import Catalogue, Tier
+from data_collection.recordings.tier_rows import Recording, SegmentRow
 from data_collection.sample.media import AUDIO, Container, encode
 from data_collection.sample.server import Site, Video, serve
 

@@ -14,7 +14,7 @@ from data_collection.competition.programme import (
     ProgrammeItem,
     ProgrammeSource,
 )
-from data_collection.recordings.tier import Recording, SegmentRow
+from data_collection.recordings.tier_rows import Recording, SegmentRow
 from data_collection.repertoire.pieces import Piece
 
 

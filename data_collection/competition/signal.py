@@ -18,7 +18,8 @@ from data_collection.competition.rows import CompetitionRecording, ProgrammeRow
 from data_collection.recordings.errors import SetupError
 from data_collection.recordings.rows import read_rows
 from data_collection.recordings.store import Store
-from data_collection.recordings.tier import Recording, SegmentLabels
+from data_collection.recordings.tier import SegmentLabels
+from data_collection.recordings.tier_rows import Recording
 from data_collection.repertoire.pieces import Piece, contains
 
 CONCERTO = re.compile(r"\b(?:concert[oi]|koncert|konzert)\b", re.IGNORECASE)

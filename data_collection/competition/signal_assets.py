@@ -10,7 +10,7 @@ from collections import Counter
 
 import dagster as dg
 
-from data_collection.asset_pages import bar_chart, column_schema, markdown_table
+from data_collection.asset_pages import bar_chart, column_schema, markdown_table, table_schema
 from data_collection.competition.editions import Edition
 from data_collection.competition.jury import (
     JuryMark,
@@ -187,12 +187,7 @@ def _preferences(edition: Edition, tier: Tier) -> dg.AssetsDefinition:
             "pair, a concerto is never compared with a solo round."
         ),
         metadata={
-            "dagster/column_schema": dg.TableSchema(
-                columns=[
-                    dg.TableColumn(name, type=str(dtype), description=PREFERENCE_COLUMNS[name])
-                    for name, dtype in PREFERENCE_SCHEMA.items()
-                ]
-            ),
+            "dagster/column_schema": table_schema(PREFERENCE_SCHEMA, PREFERENCE_COLUMNS),
             "path": f"{tier.folder('preferences')}.parquet",
         },
     )

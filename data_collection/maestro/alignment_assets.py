@@ -12,7 +12,7 @@ from statistics import median
 import dagster as dg
 from pydantic import Field
 
-from data_collection.asset_pages import cell, markdown_table
+from data_collection.asset_pages import cell, markdown_table, table_schema
 from data_collection.maestro.aligned_pairs import (
     DOUBTFUL,
     AlignedPair,
@@ -81,12 +81,7 @@ def alignments_asset(tier: Tier) -> dg.AssetsDefinition:
             "last one stopped. What each map is worth stands in `aligned_pairs.jsonl`."
         ),
         metadata={
-            "dagster/column_schema": dg.TableSchema(
-                columns=[
-                    dg.TableColumn(name, type=str(dtype), description=KNOT_COLUMNS[name])
-                    for name, dtype in TIME_MAP_SCHEMA.items()
-                ]
-            ),
+            "dagster/column_schema": table_schema(TIME_MAP_SCHEMA, KNOT_COLUMNS),
             "path": ALIGNMENTS,
         },
     )

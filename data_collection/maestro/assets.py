@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import dagster as dg
 
-from data_collection.asset_pages import SHOWN_ROWS, markdown_table
+from data_collection.asset_pages import SHOWN_ROWS, markdown_table, table_schema
 from data_collection.maestro.pairs import PAIR_COLUMNS, PAIR_SCHEMA, make_pairs
 from data_collection.maestro.piece_performer_map import (
     PiecePerformerMap,
@@ -106,12 +106,7 @@ def _pairs(tier: Tier) -> dg.AssetsDefinition:
             "needed, those that there are place the segments better."
         ),
         metadata={
-            "dagster/column_schema": dg.TableSchema(
-                columns=[
-                    dg.TableColumn(name, type=str(dtype), description=PAIR_COLUMNS[name])
-                    for name, dtype in PAIR_SCHEMA.items()
-                ]
-            ),
+            "dagster/column_schema": table_schema(PAIR_SCHEMA, PAIR_COLUMNS),
             "path": PAIRS,
         },
     )

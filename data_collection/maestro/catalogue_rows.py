@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from data_collection.maestro.rows import MaestroRecording, MetadataRow, Performance, Split, Work
 from data_collection.maestro.work_places import PlaceKnown
-from data_collection.recordings.tier import Recording, SegmentRow
+from data_collection.recordings.tier_rows import Recording, SegmentRow
 
 
 class MaestroCatalogueRow(Recording):

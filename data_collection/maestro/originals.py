@@ -14,7 +14,7 @@ from data_collection.maestro.catalogue_rows import MaestroCatalogueRow
 from data_collection.recordings.fetch import FetchOptions
 from data_collection.recordings.originals import OpenOriginals, Original, OriginalSource
 from data_collection.recordings.store import Store
-from data_collection.recordings.tier import Recording
+from data_collection.recordings.tier_rows import Recording
 
 LICENCE = "CC BY-NC-SA 4.0"
 """Of the release, as its page states it: https://magenta.tensorflow.org/datasets/maestro"""

@@ -14,7 +14,8 @@ from data_collection.maestro.rows import MaestroRecording
 from data_collection.maestro.stored import read_catalogue
 from data_collection.maestro.work_places import WorkPlace, work_places
 from data_collection.recordings.store import Store
-from data_collection.recordings.tier import Recording, SegmentLabels
+from data_collection.recordings.tier import SegmentLabels
+from data_collection.recordings.tier_rows import Recording
 from data_collection.repertoire.pieces import Piece
 
 _MOVEMENT_OF = {"prelude": "1", "fugue": "2"}

@@ -16,7 +16,14 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 import polars as pl
 
-from data_collection.asset_pages import SHOWN_ROWS, bar_chart, cell, column_schema, markdown_table
+from data_collection.asset_pages import (
+    SHOWN_ROWS,
+    bar_chart,
+    cell,
+    column_schema,
+    markdown_table,
+    table_schema,
+)
 from data_collection.batching import run_per_partition
 from data_collection.partitions import register_partitions
 from data_collection.recordings.collection import (
@@ -43,7 +50,8 @@ from data_collection.recordings.stages import (
     settle_unknown,
 )
 from data_collection.recordings.store import Store
-from data_collection.recordings.tier import Recording, Tier
+from data_collection.recordings.tier import Tier
+from data_collection.recordings.tier_rows import Recording
 
 OWNERS = ["team:data-collection"]
 AUDIO_BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=100)
@@ -204,12 +212,7 @@ def _segments(tier: Tier) -> dg.AssetsDefinition:
             "and silence are filtered with a reason, an orchestra is marked. No audio is copied."
         ),
         metadata={
-            "dagster/column_schema": dg.TableSchema(
-                columns=[
-                    dg.TableColumn(name, type=str(dtype), description=SEGMENT_COLUMNS[name])
-                    for name, dtype in SEGMENT_SCHEMA.items()
-                ]
-            ),
+            "dagster/column_schema": table_schema(SEGMENT_SCHEMA, SEGMENT_COLUMNS),
             "path": f"{tier.folder('segments')}/<recording_id>.parquet",
         },
     )

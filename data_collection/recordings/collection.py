@@ -16,7 +16,8 @@ from data_collection.recordings.receipts import FINISHED, Receipt, read_receipt
 from data_collection.recordings.rows import read_rows
 from data_collection.recordings.stages import read_segments
 from data_collection.recordings.store import Store
-from data_collection.recordings.tier import Recording, SegmentLabels, SegmentRow, Tier
+from data_collection.recordings.tier import SegmentLabels, Tier
+from data_collection.recordings.tier_rows import Recording, SegmentRow
 
 STAGES = ("audio", "segments", "muq_embeddings")
 

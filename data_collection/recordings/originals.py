@@ -10,15 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from data_collection.recordings.decode import DecodedAudio, decode_to_flac
 from data_collection.recordings.fetch import FetchOptions, fetch
 from data_collection.recordings.store import Store
+from data_collection.recordings.tier_rows import Recording
 from data_collection.recordings.video_page import VideoPage
-
-if TYPE_CHECKING:
-    from data_collection.recordings.tier import Recording
 
 DECODING_TOOLS = ("av", "pedalboard", "soxr", "soundfile")
 
@@ -54,7 +51,7 @@ class Original:
     tools: tuple[str, ...] = DECODING_TOOLS
 
 
-OriginalSource = Callable[["Recording", Path, Path], Original]
+OriginalSource = Callable[[Recording, Path, Path], Original]
 """Brings a recording's original: `(recording, flac, scratch)` writes the FLAC, and may leave
 anything in the scratch folder. Raises `RecordingError`s."""
 

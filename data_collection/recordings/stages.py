@@ -36,7 +36,8 @@ from data_collection.recordings.sounds import (
     SoundThresholds,
 )
 from data_collection.recordings.store import Store, StoredFile
-from data_collection.recordings.tier import Recording, Tier
+from data_collection.recordings.tier import Tier
+from data_collection.recordings.tier_rows import Recording
 from data_collection.recordings.video_page import VideoPage
 
 AUDIO_CODE_VERSION = "2"

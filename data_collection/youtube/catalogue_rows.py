@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from data_collection.recordings.tier import Recording, SegmentRow
+from data_collection.recordings.tier_rows import Recording, SegmentRow
 from data_collection.youtube.channels import Category, Channel
 from data_collection.youtube.rules import Decision, LeftOut, ListedFacts, Pending
 

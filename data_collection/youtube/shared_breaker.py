@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from data_collection.recordings.errors import RecordingError, SetupError, WorldError, room_on
 from data_collection.recordings.originals import Original, OriginalSource
 from data_collection.recordings.store import Store
-from data_collection.recordings.tier import Recording
+from data_collection.recordings.tier_rows import Recording
 from data_collection.youtube.breaker import (
     ANSWERED,
     BREAKER_OPEN,

@@ -30,7 +30,8 @@ from data_collection.embedding.progress import EmbeddingProgress
 from data_collection.embedding.stage import settle_embeddings
 from data_collection.recordings.receipts import Settled
 from data_collection.recordings.store import Store, StoredFile
-from data_collection.recordings.tier import Catalogue, Recording, SegmentRow, Tier
+from data_collection.recordings.tier import Catalogue, Tier
+from data_collection.recordings.tier_rows import Recording, SegmentRow
 
 TIER = Tier(
     key_prefix=("t9_made",),

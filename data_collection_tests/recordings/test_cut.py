@@ -19,7 +19,8 @@ from data_collection.recordings.originals import video_source
 from data_collection.recordings.receipts import Settled
 from data_collection.recordings.stages import settle_audio
 from data_collection.recordings.store import Store
-from data_collection.recordings.tier import Recording, Tier
+from data_collection.recordings.tier import Tier
+from data_collection.recordings.tier_rows import Recording
 from data_collection.sample.server import Fault, Site, Video
 
 ONCE = video_source(FetchOptions(attempts=1, retry_wait_s=0))

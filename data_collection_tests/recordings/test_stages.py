@@ -16,7 +16,8 @@ from data_collection.recordings.segments import ClipGrid
 from data_collection.recordings.sounds import SoundThresholds
 from data_collection.recordings.stages import read_segments, settle_audio, settle_segments
 from data_collection.recordings.store import Store
-from data_collection.recordings.tier import Recording, Tier
+from data_collection.recordings.tier import Tier
+from data_collection.recordings.tier_rows import Recording
 from data_collection.sample.media import Container
 from data_collection.sample.server import Fault, Site, Video
 from data_collection_tests.clips import SCORER

@@ -15,7 +15,7 @@ from data_collection.recordings.collection import STAGES, Standing
 from data_collection.recordings.errors import SetupError
 from data_collection.recordings.fetch_errors import FETCH_REASONS, UNKNOWN
 from data_collection.recordings.receipts import Receipt, State
-from data_collection.recordings.tier import Recording
+from data_collection.recordings.tier_rows import Recording
 from data_collection.youtube.breaker import BREAKER_OPEN
 from data_collection.youtube.repair import (
     BY_NAME,

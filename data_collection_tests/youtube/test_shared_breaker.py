@@ -23,7 +23,8 @@ from data_collection.recordings.originals import Original, OriginalSource, video
 from data_collection.recordings.receipts import Settled
 from data_collection.recordings.stages import settle_audio
 from data_collection.recordings.store import Store
-from data_collection.recordings.tier import Recording, Tier
+from data_collection.recordings.tier import Tier
+from data_collection.recordings.tier_rows import Recording
 from data_collection.sample.server import FixedPage, Site, Video
 from data_collection.youtube.breaker import (
     ANSWERED,

@@ -22,7 +22,8 @@ from data_collection.recordings.receipts import Receipt, Settled, read_receipt, 
 from data_collection.recordings.rows import write_rows
 from data_collection.recordings.stages import settle_audio
 from data_collection.recordings.store import Store
-from data_collection.recordings.tier import Recording, Tier
+from data_collection.recordings.tier import Tier
+from data_collection.recordings.tier_rows import Recording
 from data_collection.youtube.night import (
     ChannelBudget,
     NightBudget,
