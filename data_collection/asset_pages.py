@@ -6,7 +6,8 @@ the web made harmless. What does not: deciding what to show.
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from types import UnionType
 from typing import TYPE_CHECKING, Literal, Union, get_args, get_origin
 
@@ -150,6 +151,30 @@ def histogram(
     axes.set_ylabel(unit, fontsize=9)
     if len(counts) > 1:
         axes.legend(fontsize=8, frameon=False)
+    return _image(figure, title)
+
+
+def timeline(
+    spans: Sequence[tuple[str, datetime, datetime]], colours: Mapping[str, str], *, title: str
+) -> dg.MetadataValue:
+    """Draw phases as bars over time, a row a phase.
+
+    Args:
+        spans: phase, start and end of each bar.
+        colours: by phase, in the order of the rows.
+        title: what is shown, and in which time zone.
+
+    Returns:
+        Markdown with the image inside, for an asset's page.
+    """
+    figure, axes = _axes(title, height=0.9 + 0.3 * len(colours))
+    for row, (phase, colour) in enumerate(colours.items()):
+        for name, start, end in spans:
+            if name == phase:
+                axes.fill_between([start, end], row - 0.35, row + 0.35, color=colour)  # type: ignore[arg-type]
+    axes.set_yticks(range(len(colours)), list(colours), fontsize=9)
+    axes.invert_yaxis()
+    axes.tick_params(axis="x", labelsize=8)
     return _image(figure, title)
 
 

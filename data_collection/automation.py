@@ -82,7 +82,7 @@ def tier_jobs(tier: Tier) -> "list[UnresolvedAssetJobDefinition]":
     video would stop the rest (`recordings.assets`).
     """
     name = "_".join(tier.key_prefix)
-    first = dg.AssetSelection.assets([*tier.key_prefix, "recordings"]).upstream()
+    first = _assets(tier, (*tier.catalogue_assets, "recordings"))
     last = _assets(tier, tier.aggregates)
     return [
         dg.define_asset_job(

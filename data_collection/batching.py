@@ -70,7 +70,7 @@ def run_per_partition(
             ended[key] = settled
             receipt = settled.receipt
             if receipt.state in FINISHED:
-                described[key] = _common(receipt, reused=settled.skipped)
+                described[key] = common_metadata(receipt, reused=settled.skipped)
                 try:
                     described[key] = {**described[key], **describe(receipt)}
                 except RecordingError as error:  # a damaged file: said, and the others go on
@@ -85,15 +85,28 @@ def run_per_partition(
         f"{len(good)} of {len(keys)} recordings finished ({reused} were done before), "
         f"{len(bad)} not done, {len(untried)} not tried{f'; {progress()}' if progress else ''}"
     )
-    if not bad:
-        for key, metadata in good.items():
+    tell_dagster(context, good, failure_of(bad, untried, done=len(good)) if bad else None)
+
+
+def tell_dagster(
+    context: dg.AssetExecutionContext,
+    finished: Mapping[str, Metadata],
+    failure: dg.Failure | None,
+) -> None:
+    """Say which partition keys of a run are materialized, and fail it where some are not.
+
+    Raises:
+        dagster.Failure: as given.
+    """
+    if failure is None:
+        for key, metadata in finished.items():
             context.add_asset_metadata(metadata, partition_key=key)
         return
-    for key, metadata in good.items():
+    for key, metadata in finished.items():
         context.log_event(
             dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata)
         )
-    raise _failure(bad, untried, done=len(good))
+    raise failure
 
 
 def _as_settled(
@@ -142,7 +155,8 @@ def _as_settled(
         stopped.set()
 
 
-def _common(receipt: Receipt, *, reused: bool) -> dict[str, str | float | bool | int]:
+def common_metadata(receipt: Receipt, *, reused: bool) -> dict[str, str | float | bool | int]:
+    """What every stage says of a recording that it has finished."""
     common: dict[str, str | float | bool | int] = {
         "state": receipt.state,
         "seconds": round(receipt.seconds, 3),
@@ -156,7 +170,8 @@ def _common(receipt: Receipt, *, reused: bool) -> dict[str, str | float | bool |
     return common
 
 
-def _failure(bad: Sequence[Receipt], untried: Sequence[str], *, done: int) -> dg.Failure:
+def failure_of(bad: Sequence[Receipt], untried: Sequence[str], *, done: int) -> dg.Failure:
+    """The failure of a run of which some recordings are not done; it names them and says why."""
     reasons = Counter(f"{receipt.state}: {receipt.reason}" for receipt in bad)
     lines = "\n".join(
         f"| {receipt.recording_id} | {receipt.state} | {receipt.reason} | "

@@ -6,6 +6,7 @@ does not: any work. Tests and the demo build a variant by keyword instead of pat
 
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import dagster as dg
 
@@ -36,6 +37,12 @@ from data_collection.recordings.resources import (
 )
 from data_collection.recordings.tier import Tier
 from data_collection.settings import Settings
+from data_collection.youtube.assets import youtube_assets
+from data_collection.youtube.channels import read_channels
+from data_collection.youtube.night import NightBudget
+from data_collection.youtube.repair_job import repair_job
+from data_collection.youtube.schedules import discovery_sensor, youtube_schedules
+from data_collection.youtube.tier import youtube_tier
 
 FOLLOWING_SIGNAL = ("programmes", "preferences", "piece_performer_map", "pairs")
 """Aggregates beside `metadata` that follow by themselves. Jury marks do not: they are a file that a
@@ -68,16 +75,28 @@ def build_defs(
         raise TypeError("the resource `fetcher` must be a FetchResource")
     competition = competition_tier(edition, fetcher.options())
     maestro = maestro_tier(settings.maestro_base_url, settings.maestro_performers)
+    home = settings.dagster_home or Path(".dagster")
+    channels = read_channels(settings.youtube_channels)
+    youtube = youtube_tier(channels, home)
+    night = NightBudget(
+        recordings=settings.youtube_nightly_budget,
+        begins_at=settings.youtube_night_begins_at,
+        zone=settings.youtube_night_zone,
+    )
+    wanted_by, forced = settings.youtube_metrics, settings.youtube_forced
+    youtube_repair = repair_job(youtube)
     manners = Manners(contact=settings.source_contact)
     competition_results = results_asset(edition, competition, manners)
     signals = [*signal_assets(edition, competition), *pairs_assets(maestro)]
-    tiers = (competition, maestro)
+    tiers = (competition, maestro, youtube)
     return dg.Definitions(
         assets=[
             competition_results,
             *build_river(competition, [competition_results.key]),
             *build_river(maestro, []),
             alignments_asset(maestro),
+            *youtube_assets(youtube, channels, home, wanted_by, forced=forced),
+            *build_river(youtube, [dg.AssetKey([*youtube.key_prefix, "channels"])]),
             *_following(signals, dict.fromkeys(FOLLOWING_SIGNAL, nightly())),
         ],
         asset_checks=[
@@ -88,8 +107,14 @@ def build_defs(
             same_music_check(maestro),
             *(check(tier) for tier in tiers for check in (schema_check, completeness_check)),
         ],
-        jobs=[job for tier in tiers for job in tier_jobs(tier)],
-        sensors=[sensor for tier in tiers for sensor in tier_sensors(tier)],
+        jobs=[*(job for tier in tiers for job in tier_jobs(tier)), youtube_repair],
+        schedules=youtube_schedules(
+            youtube, channels, night, home, wanted_by, forced=forced, repair=youtube_repair
+        ),
+        sensors=[
+            *(sensor for tier in tiers for sensor in tier_sensors(tier)),
+            discovery_sensor(youtube, channels, home),
+        ],
         resources={**default_resources, **(resources or {})},
         executor=dg.in_process_executor,
     )

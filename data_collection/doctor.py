@@ -1,8 +1,8 @@
 """`data-collection doctor`: what works on this machine, what does not, and what to do about it.
 
 What belongs here: one small function a thing that cannot be tested where the code was written. What
-does not: repairing it. Offline it touches no network; `--online` asks the edition's listing and the
-hub, and fetches nothing.
+does not: repairing it. Offline it touches no network; `--online` asks the sources, the
+channels and the hub, and fetches nothing.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ from data_collection.recordings.listing import ListingError, list_videos
 from data_collection.recordings.sounds import SoundScorer
 from data_collection.recordings.store import Store
 from data_collection.settings import Settings
+from data_collection.youtube.channels import read_channels
+from data_collection.youtube.discovery import verify_channel
+from data_collection.youtube.gate import read_gate
 
 Verdict = Literal["good", "note", "bad"]
 YT_DLP_OLD_DAYS = 60
@@ -62,6 +65,8 @@ def run_doctor(*, online: bool, console: Console) -> int:
         _data_root,
         _edition,
         _local_maestro,
+        _channels,
+        _gate,
         _yt_dlp,
         _javascript_runtime,
         _ffmpeg,
@@ -74,7 +79,7 @@ def run_doctor(*, online: bool, console: Console) -> int:
         _anthropic_key,
     ]
     if online:
-        looks += [_listing, _result_sources, _maestro, _hub]
+        looks += [_listing, _result_sources, _maestro, _channels_online, _hub]
     findings = [look(settings) for look in looks]
     table = Table(show_header=False, box=None)
     for finding in findings:
@@ -84,8 +89,8 @@ def run_doctor(*, online: bool, console: Console) -> int:
     console.print(table)
     if not online:
         console.print(
-            "Not looked at: YouTube, the sites of results, MAESTRO's server and the hub; "
-            "`data-collection doctor --online` does."
+            "Not looked at: YouTube and its channels, the sites of results, MAESTRO's server and the "
+            "hub; `data-collection doctor --online` does."
         )
     return 1 if any(finding.verdict == "bad" for finding in findings) else 0
 
@@ -142,6 +147,44 @@ def _maestro(settings: Settings) -> Finding:
         said = f"{len(missing)} of {len(rows)} recordings are not there, such as {missing[0]}"
         return Finding(what, "bad", f"{archive.place}: {said}")
     return Finding(what, "good", f"{archive.place}: all {len(rows)} recordings can be read")
+
+
+def _channels(settings: Settings) -> Finding:
+    try:
+        channels = read_channels(settings.youtube_channels)
+    except CatalogueError as error:
+        return Finding("YouTube channels", "bad", str(error))
+    unverified = sum(not channel.verified for channel in channels)
+    said = f"{len(channels)} channels, {sum(channel.paused for channel in channels)} paused"
+    if unverified:
+        note = f"{said}; nobody has asked YouTube for {unverified} of their addresses (--online)"
+        return Finding("YouTube channels", "note", note)
+    return Finding("YouTube channels", "good", said)
+
+
+def _gate(settings: Settings) -> Finding:
+    try:
+        gate = read_gate(settings.youtube_metrics, forced=settings.youtube_forced)
+    except SetupError as error:
+        return Finding("YouTube gate", "bad", error.detail)
+    return Finding("YouTube gate", "good" if gate.is_open else "note", gate.because)
+
+
+def _channels_online(settings: Settings) -> Finding:
+    what = "YouTube channels"
+    said: list[str] = []
+    verdict: Verdict = "good"
+    try:
+        channels = read_channels(settings.youtube_channels)
+    except CatalogueError as error:
+        return Finding(what, "bad", str(error))
+    for channel in channels:
+        try:
+            said.append(f"{channel.id}: {verify_channel(channel)}")
+        except ListingError as error:
+            verdict = "bad"
+            said.append(f"{channel.id}: {error}")
+    return Finding(what, verdict, "\n".join(said))
 
 
 def _yt_dlp(settings: Settings) -> Finding:

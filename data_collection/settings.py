@@ -6,6 +6,7 @@ the environment when it is called, so a test or the demo passes its own.
 
 from __future__ import annotations
 
+from datetime import time
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +36,20 @@ class Settings(BaseSettings):
         default=PACKAGE / "maestro" / "performers.yaml",
         description="YAML of who is whom beyond what MAESTRO's file names tell",
     )
+    youtube_channels: Path = Field(
+        default=PACKAGE / "youtube" / "channels.yaml", description="YAML of the channels"
+    )
+    youtube_nightly_budget: int = Field(
+        default=400, ge=0, description="recordings fetched in one night, of all channels"
+    )
+    youtube_night_begins_at: time = Field(
+        default=time(20, 0), description="when budgets begin anew, in the night's zone"
+    )
+    youtube_night_zone: str = Field(default="UTC", description="such as Europe/Berlin")
+    youtube_metrics: Path | None = Field(
+        default=None, description="JSON of the evaluation by which T4 is wanted or not"
+    )
+    youtube_forced: bool = Field(default=False, description="T4 is wanted whatever that says")
     muq_checkpoint: str = Field(
         default="OpenMuQ/MuQ-large-msd-iter", description="hub id or local folder"
     )

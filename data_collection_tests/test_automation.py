@@ -116,9 +116,13 @@ def test_metadata_follows_once_a_night(tmp_path: Path) -> None:
 
 def test_sensors_start_stopped(tmp_path: Path) -> None:
     """Nothing runs by itself on a fresh machine: a person launches the first backfill."""
-    for sensor in Ticks(tmp_path).definitions.sensors or ():
-        assert isinstance(sensor, dg.AutomationConditionSensorDefinition)
+    definitions = Ticks(tmp_path).definitions
+    for sensor in definitions.sensors or ():
+        assert isinstance(sensor, dg.SensorDefinition)
         assert sensor.default_status is dg.DefaultSensorStatus.STOPPED
+    for schedule in definitions.schedules or ():
+        assert isinstance(schedule, dg.ScheduleDefinition)
+        assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
 
 
 def test_a_tier_has_partitions_of_its_own(tmp_path: Path) -> None:

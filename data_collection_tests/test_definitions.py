@@ -19,6 +19,7 @@ FEED = "http://127.0.0.1:9/feed.rss"
 ROSTER = "performer,country,reached_stage,prize\nAda Quill,,final,1\n"
 PREFIX = "competition_cache/chopin2021"
 MAESTRO = "maestro_cache"
+YOUTUBE = "youtube_piano_cache"
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,14 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
         f"{MAESTRO}/piece_performer_map",
         f"{MAESTRO}/recordings",
         f"{MAESTRO}/segments",
+        f"{YOUTUBE}/audio",
+        f"{YOUTUBE}/breaker",
+        f"{YOUTUBE}/channels",
+        f"{YOUTUBE}/gate",
+        f"{YOUTUBE}/metadata",
+        f"{YOUTUBE}/muq_embeddings",
+        f"{YOUTUBE}/recordings",
+        f"{YOUTUBE}/segments",
     ]
     assert sorted(key.to_user_string() for key in graph.asset_check_keys) == [
         f"{PREFIX}/metadata:every_segment_has_its_embedding",
@@ -73,12 +82,22 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
         f"{MAESTRO}/recordings:every_work_is_known",
         f"{MAESTRO}/recordings:no_work_crosses_the_split",
         f"{MAESTRO}/recordings:the_release_is_whole",
+        f"{YOUTUBE}/metadata:every_segment_has_its_embedding",
+        f"{YOUTUBE}/metadata:rows_have_the_schema",
     ]
     assert sorted(job.name for job in defs.jobs or ()) == [
         "competition_cache_chopin2021_catalogue",
         "competition_cache_chopin2021_metadata",
         "maestro_cache_catalogue",
         "maestro_cache_metadata",
+        "youtube_piano_cache_catalogue",
+        "youtube_piano_cache_metadata",
+        "youtube_piano_cache_repair",
+    ]
+    assert sorted(schedule.name for schedule in defs.schedules or ()) == [
+        "youtube_breaker_watch",
+        "youtube_nights",
+        "youtube_retries",
     ]
     assert sorted(sensor.name for sensor in defs.sensors or ()) == [
         "competition_cache_chopin2021_metadata_sensor",
@@ -87,6 +106,10 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
         "maestro_cache_metadata_sensor",
         "maestro_cache_muq_embeddings_sensor",
         "maestro_cache_segments_sensor",
+        "youtube_discovery",
+        "youtube_piano_cache_metadata_sensor",
+        "youtube_piano_cache_muq_embeddings_sensor",
+        "youtube_piano_cache_segments_sensor",
     ]
 
 
@@ -122,17 +145,27 @@ def test_lineage_is_the_river(defs: dg.Definitions) -> None:
         "piece_performer_map": {"recordings", "metadata"},
         "pairs": {"recordings", "metadata", "alignments"},
     }
+    assert parents("youtube_piano_cache") == {
+        **river,
+        "channels": set(),
+        "breaker": set(),
+        "gate": set(),
+        "recordings": {"channels"},
+        "metadata": {"recordings", "muq_embeddings"},
+    }
 
 
 def test_every_asset_tells_what_it_is(defs: dg.Definitions) -> None:
     """Description, group, kinds, owners and path on each; guards a bare node in the UI."""
     for node in defs.resolve_asset_graph().asset_nodes:
         assert len(node.description or "") > 40, node.key
-        assert node.group_name == node.key.path[0].removesuffix("_cache")
+        assert node.group_name == node.key.path[0].removesuffix("_cache").removesuffix("_piano")
+        if node.key.path[-1] == "breaker":  # it is observed, and nobody's artifact
+            continue
         assert node.kinds, node.key
         assert node.owners == ["team:data-collection"]
         assert str(node.metadata["path"]).startswith(node.key.to_user_string())
-        if node.key.path[-1] not in ("audio", "muq_embeddings", "piece_performer_map"):
+        if node.key.path[-1] not in ("audio", "muq_embeddings", "piece_performer_map", "gate"):
             assert node.metadata["dagster/column_schema"].columns, node.key
 
 

@@ -291,6 +291,7 @@ def competition_tier(edition: Edition, options: FetchOptions) -> Tier:
         recording_model=CompetitionRecording,
         row_model=CompetitionSegmentRow,
         find_recordings=lambda store: find_recordings(store, "/".join(prefix), edition, options),
+        catalogue_assets=("results",),
         plotted_by="performer",
         label_assets=("programmes", *marks),
         signal_assets=("preferences",),

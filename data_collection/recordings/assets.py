@@ -191,8 +191,11 @@ def _audio(tier: Tier) -> dg.AssetsDefinition:
                 return settle_unknown(opened, tier, key)
             return settle_audio(opened, tier, catalogue[key], source, originals)
 
-        with tier.open_originals(opened, fetcher.options()) as source:
-            run_per_partition(context, stage, describe)
+        try:
+            with tier.open_originals(opened, fetcher.options()) as source:
+                run_per_partition(context, stage, describe)
+        except RecordingError as error:
+            raise failure(error) from None
 
     return audio
 

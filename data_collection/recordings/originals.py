@@ -56,7 +56,8 @@ OriginalSource = Callable[[Recording, Path, Path], Original]
 anything in the scratch folder. Raises `RecordingError`s."""
 
 OpenOriginals = Callable[[Store, FetchOptions], AbstractContextManager[OriginalSource]]
-"""Opens a source for a run; raises nothing by itself, so that each recording says what is wrong."""
+"""Opens a source for a run. Raises a `RecordingError` only where no recording may be asked for now;
+what is wrong with the source itself is told of the first recording that asks for it."""
 
 
 @contextmanager

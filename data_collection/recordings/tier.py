@@ -67,6 +67,7 @@ class Tier:
         row_model: model of its `metadata.jsonl`.
         find_recordings: makes the catalogue, given the store, where earlier rows lie; raises
             `CatalogueError` where it cannot.
+        catalogue_assets: names of the tier's own assets that are made with its catalogue.
         plotted_by: row field by which the metadata's plot counts segments.
         label_assets: names of the tier's own assets that its rows' labels come from.
         signal_assets: names of further assets that are made with the rows.
@@ -86,6 +87,7 @@ class Tier:
     recording_model: type[Recording]
     row_model: type[SegmentRow]
     find_recordings: Callable[[Store], Catalogue]
+    catalogue_assets: tuple[str, ...] = ()
     plotted_by: str = "recording_id"
     label_assets: tuple[str, ...] = ()
     signal_assets: tuple[str, ...] = ()
