@@ -1,0 +1,1 @@
+"""Tests of twins: recipes, effects, rooms, and the chain."""
