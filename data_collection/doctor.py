@@ -89,7 +89,7 @@ def run_doctor(*, online: bool, console: Console) -> int:
     console.print(table)
     if not online:
         console.print(
-            "Not looked at: YouTube and its channels, the sites of results, MAESTRO's server and the "
+            "Not looked at: YouTube, its channels, the sites of results, MAESTRO's server and the "
             "hub; `data-collection doctor --online` does."
         )
     return 1 if any(finding.verdict == "bad" for finding in findings) else 0
