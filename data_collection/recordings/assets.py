@@ -58,7 +58,16 @@ AUDIO_BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=100)
 SEGMENTS_BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=200)
 SHOWN_FILE_COLUMNS = ("title", "reason", "detail", "source_url")
 NOT_SHOWN_COLUMNS = frozenset(
-    ("source_url", "source_id", "match_margin", "listed", "block", "block_problems")
+    (
+        "source_url",
+        "source_id",
+        "match_margin",
+        "listed",
+        "block",
+        "block_problems",
+        "midi_filename",
+        "work_evidence",
+    )
 )
 LONGEST_MESSAGE = 4000
 
