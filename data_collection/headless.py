@@ -296,7 +296,7 @@ def running_dagster(
     finally:
         for child in running.children:
             _stop(child)
-        end_orphaned_runs_of(home)
+        end_orphaned_runs_of(home, nobody_launches=True)
 
 
 def _create_storage(home: Path) -> None:

@@ -14,20 +14,29 @@ from pathlib import Path
 import dagster as dg
 
 UNDER_WAY = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+ABOUT_TO_START = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING]
 
 
-def end_orphaned_runs(instance: dg.DagsterInstance) -> list[str]:
+def end_orphaned_runs(instance: dg.DagsterInstance, *, nobody_launches: bool = False) -> list[str]:
     """Report runs as failed whose process on this machine no longer lives, and free their places.
 
-    Receipts keep what such a run had done; the next one goes on from there.
+    Receipts keep what such a run had done; the next one goes on from there. Queued runs stay: they
+    wait for the next daemon.
+
+    Args:
+        instance: whose runs.
+        nobody_launches: the servers of this instance have ended, so that a run that was about to
+            start has nobody left to start it.
 
     Returns:
         Ids of the runs that were ended.
     """
     ended = []
-    for run in instance.get_runs(filters=dg.RunsFilter(statuses=UNDER_WAY)):
+    statuses = [*UNDER_WAY, *ABOUT_TO_START] if nobody_launches else UNDER_WAY
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=statuses)):
         process_ids = _process_ids(instance, run.run_id)
-        if not process_ids or any(_lives(process_id) for process_id in process_ids):
+        never_began = nobody_launches and run.status in ABOUT_TO_START
+        if any(map(_lives, process_ids)) or not (process_ids or never_began):
             continue
         instance.report_run_failed(run, "its process is gone; what it had done is kept")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
@@ -35,12 +44,12 @@ def end_orphaned_runs(instance: dg.DagsterInstance) -> list[str]:
     return ended
 
 
-def end_orphaned_runs_of(home: Path) -> list[str]:
+def end_orphaned_runs_of(home: Path, *, nobody_launches: bool = False) -> list[str]:
     """The same for the instance of a folder; nothing where it has none yet."""
     if not (home / "dagster.yaml").is_file():
         return []
     with dg.DagsterInstance.from_config(str(home)) as instance:
-        return end_orphaned_runs(instance)
+        return end_orphaned_runs(instance, nobody_launches=nobody_launches)
 
 
 def _process_ids(instance: dg.DagsterInstance, run_id: str) -> set[int]:

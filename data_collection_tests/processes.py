@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+HANGS_AFTER_S = 1200.0
+"""A command that takes longer hangs; a busy machine takes ten times what an idle one does."""
+
 
 def running_under(home: Path) -> list[bytes]:
     """Command lines of processes whose DAGSTER_HOME is a folder."""

@@ -14,7 +14,7 @@ import pytest
 from data_collection.recordings.receipts import read_receipt
 from data_collection.recordings.store import Store
 from data_collection.sample.maestro_world import PAIRS
-from data_collection_tests.processes import running_under
+from data_collection_tests.processes import HANGS_AFTER_S, running_under
 
 STAGES = ("audio", "segments", "muq_embeddings")
 COLLECTED = {("competition_cache", "sample2021"): 9, ("maestro_cache",): 11}
@@ -36,7 +36,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.Completed
         capture_output=True,
         text=True,
         check=False,
-        timeout=400,
+        timeout=HANGS_AFTER_S,
         cwd=folder,
         env={**environment, "HOME": str(folder), "COLUMNS": "120"},
     )

@@ -18,7 +18,7 @@ from data_collection.headless import HeadlessError, _create_storage, running_dag
 from data_collection.sample.media import AUDIO, encode
 from data_collection.sample.server import Video, serve
 from data_collection.sample.world import CHECKPOINT
-from data_collection_tests.processes import running_under
+from data_collection_tests.processes import HANGS_AFTER_S, running_under
 from data_collection_tests.river import write_edition
 
 ROSTER = "performer,country,reached_stage,prize\nAda Quill,,final,1\nBen Rook,,stage1,\n"
@@ -71,7 +71,7 @@ def test_collect_runs_the_job_on_the_sources_of_the_environment(tmp_path: Path) 
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=HANGS_AFTER_S,
             cwd=tmp_path,
             env={
                 **os.environ,
@@ -122,8 +122,10 @@ def test_a_terminated_command_leaves_nothing_running_and_nothing_held(tmp_path: 
         time.sleep(0.05)
     assert running_under(home)
     child.terminate()
-    assert child.wait(timeout=300) == 143
+    assert child.wait(timeout=HANGS_AFTER_S) == 143
     assert running_under(home) == []
     with dg.DagsterInstance.from_config(str(home)) as instance:
-        assert all(run.is_finished for run in instance.get_runs())
+        # A queued run is nobody's yet: the next daemon takes it up.
+        left = [run.status for run in instance.get_runs() if not run.is_finished]
+        assert set(left) <= {dg.DagsterRunStatus.QUEUED}
         assert not instance.event_log_storage.get_concurrency_info("fetch").claimed_slots

@@ -54,3 +54,23 @@ def test_a_killed_run_gives_its_place_back(tmp_path: Path) -> None:
         assert ended is not None
         assert ended.status is dg.DagsterRunStatus.FAILURE
         assert not storage.get_concurrency_info("fetch").claimed_slots
+
+
+def test_a_run_that_nobody_starts_is_ended(tmp_path: Path) -> None:
+    """Once the servers are gone, a run that was about to start is failed; a queued one waits on.
+
+    Guards runs that take a place for as long as Dagster waits for their start.
+    """
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+
+    @dg.job
+    def nothing() -> None:
+        pass
+
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        run = instance.create_run_for_job(nothing, status=dg.DagsterRunStatus.STARTING)
+        assert end_orphaned_runs(instance) == []
+        assert end_orphaned_runs(instance, nobody_launches=True) == [run.run_id]
+        ended = instance.get_run_by_id(run.run_id)
+        assert ended is not None
+        assert ended.is_finished
