@@ -1,0 +1,1 @@
+"""Acoustic fingerprints of stored recordings, and finding the same performance by them."""
