@@ -221,7 +221,8 @@ def _segments(tier: Tier) -> dg.AssetsDefinition:
         description=(
             f"**{tier.label}: the clips.** A table per recording: 30 s clips, a tail of 5 s or "
             "more, with loudness, true peak, clipping, bandwidth and noise floor. Applause, speech "
-            "and silence are filtered with a reason, an orchestra is marked. No audio is copied."
+            "and silence are filtered with a reason, and so is what is no solo piano where a tier "
+            "asks for that; an orchestra is marked. No audio is copied."
         ),
         metadata={
             "dagster/column_schema": table_schema(SEGMENT_SCHEMA, SEGMENT_COLUMNS),
@@ -235,7 +236,7 @@ def _segments(tier: Tier) -> dg.AssetsDefinition:
         sounds: SoundsResource,
     ) -> None:
         opened, grid = store.open(), clip_grid.grid()
-        scorer, thresholds = sounds.scorer(), sounds.thresholds()
+        scorer, thresholds = sounds.scorer(), sounds.thresholds(tier.min_solo_piano)
 
         def describe(receipt: Receipt) -> dict[str, float | int | dg.MetadataValue]:
             table = read_segments(opened, tier, receipt.recording_id)

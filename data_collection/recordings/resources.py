@@ -46,7 +46,7 @@ class ClipGridResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 class SoundsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """How much of a clip may be something else than music; null never filters."""
+    """How much of a clip may be no music and must be a piano alone; null never filters."""
 
     max_applause: float | None = Field(
         default=DEFAULT_THRESHOLDS.applause, description="largest share of applause"
@@ -65,6 +65,11 @@ class SoundsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         default=DEFAULT_THRESHOLDS.not_music,
         description="largest share of applause, speech and silence together",
     )
+    min_solo_piano: float | None = Field(
+        default=DEFAULT_THRESHOLDS.min_solo_piano,
+        description="smallest share of the seconds with music that must be a piano alone; null "
+        "for each tier's own, 0 for any",
+    )
 
     _scorer: SoundScorer = PrivateAttr(default_factory=SoundScorer)
 
@@ -72,14 +77,20 @@ class SoundsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """What hears them; its models are read once, when the first clip comes."""
         return self._scorer
 
-    def thresholds(self) -> SoundThresholds:
-        """The thresholds as plain data."""
+    def thresholds(self, usual_min_solo_piano: float | None = None) -> SoundThresholds:
+        """The thresholds as plain data.
+
+        Args:
+            usual_min_solo_piano: a tier's own, where none is configured.
+        """
+        configured = self.min_solo_piano
         return SoundThresholds(
             applause=self.max_applause,
             speech=self.max_speech,
             silence=self.max_silence,
             orchestra=self.max_orchestra,
             not_music=self.max_not_music,
+            min_solo_piano=usual_min_solo_piano if configured is None else configured,
         )
 
 

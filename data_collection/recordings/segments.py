@@ -58,8 +58,10 @@ SEGMENT_COLUMNS = {
     "speech": "expected share of seconds in which somebody speaks",
     "silence": "expected share of seconds with nothing but the hall, however loud it is",
     "orchestra": "expected share of seconds in which orchestral instruments sound",
+    "solo_piano": "expected share of seconds in which a piano sounds and nothing else does",
     "state": "kept or filtered",
-    "reason": "why it is filtered: tail_too_short, silence, applause, speech, not_music, orchestra",
+    "reason": "why it is filtered: tail_too_short, silence, applause, speech, not_music, "
+    "orchestra, not_solo_piano",
 }
 LEVEL_WINDOW_S = 0.4
 
@@ -108,8 +110,8 @@ def segment_table(
         flac: mono 24 kHz FLAC.
         recording_id: its id.
         grid: how to cut.
-        sounds: what hears applause, speech, silence and an orchestra.
-        thresholds: how much of each a clip may have.
+        sounds: what hears applause, speech, silence, an orchestra and a piano alone.
+        thresholds: how much of each a clip may, or must, have.
         source_levels: of the original's seconds, columns as `SOURCE_LEVELS_SCHEMA`.
         source_offset_s: where the recording begins in its original, in seconds.
 

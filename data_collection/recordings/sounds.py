@@ -1,4 +1,4 @@
-"""What in a clip is not piano music: applause, speech, silence; and where an orchestra plays.
+"""What in a clip is no music (applause, speech, silence), an orchestra, or a piano alone.
 
 What belongs here: scores for each second and each clip, and the rule that turns them into a reason
 to filter. What does not: cutting clips and keeping rows (`segments`), the network whose logits are
@@ -27,11 +27,13 @@ from data_collection.recordings.sounds_yamnet import (
     patches_of,
 )
 
-Sound = Literal["applause", "speech", "silence", "orchestra"]
-SOUNDS: tuple[Sound, ...] = ("applause", "speech", "silence", "orchestra")
+Sound = Literal["applause", "speech", "silence", "orchestra", "solo_piano"]
+SOUNDS: tuple[Sound, ...] = ("applause", "speech", "silence", "orchestra", "solo_piano")
 """The order of the columns of `SoundScores.per_second`."""
 NOT_MUSIC: tuple[Sound, ...] = ("applause", "speech", "silence")
-SOUND_SCORES_VERSION = "yamnet-1/heads-1"
+MAY_BE = (*NOT_MUSIC, "orchestra", "not_music")
+"""The shares that have a largest value, in `SoundThresholds` under the same names."""
+SOUND_SCORES_VERSION = "yamnet-1/heads-2"
 """Belongs in the fingerprint of whatever keeps these scores."""
 
 HEADS = Path(__file__).parent / "sound_models" / "heads.json"
@@ -46,13 +48,15 @@ class SoundScores:
         speech: the same for somebody speaking.
         silence: the same for seconds with nothing but the hall (noise, a cough).
         orchestra: the same for seconds in which orchestral instruments sound.
-        per_second: float32 [seconds, 4], the probability of each of `SOUNDS` in each second.
+        solo_piano: the same for seconds in which a piano sounds and nothing else does.
+        per_second: float32 [seconds, 5], the probability of each of `SOUNDS` in each second.
     """
 
     applause: float
     speech: float
     silence: float
     orchestra: float
+    solo_piano: float
     per_second: Matrix
 
     @property
@@ -64,14 +68,18 @@ class SoundScores:
 
 @dataclass(frozen=True, slots=True)
 class SoundThresholds:
-    """The largest share of a clip that each sound may have; None never filters.
+    """How much of a clip each sound may be, or must be; None never filters.
 
     Attributes:
-        applause: of applause.
-        speech: of speech.
-        silence: of silence.
-        orchestra: of the orchestra; a concerto's clips are marked, and by default kept.
-        not_music: of applause, speech and silence together.
+        applause: the largest share of applause.
+        speech: the largest share of speech.
+        silence: the largest share of silence.
+        orchestra: the largest share of the orchestra; a concerto's clips are marked, and by default
+            kept.
+        not_music: the largest share of applause, speech and silence together.
+        min_solo_piano: the smallest share that a piano alone must have of the seconds with music in
+            them, so that a piece's last chord and the pause after it are not held against it. For
+            sources that are not known to be a piano's.
     """
 
     applause: float | None = 0.5
@@ -79,12 +87,13 @@ class SoundThresholds:
     silence: float | None = 0.7
     orchestra: float | None = None
     not_music: float | None = 0.7
+    min_solo_piano: float | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
             share = getattr(self, field.name)
             if share is not None and not 0 <= share <= 1:
-                raise ValueError(f"{field.name}: a largest share of {share} is not within 0 and 1")
+                raise ValueError(f"{field.name}: a share of {share} is not within 0 and 1")
 
 
 def filter_reason(scores: SoundScores, thresholds: SoundThresholds) -> str | None:
@@ -92,15 +101,21 @@ def filter_reason(scores: SoundScores, thresholds: SoundThresholds) -> str | Non
 
     Returns:
         `applause`, `speech`, `silence`, `orchestra` or `not_music`: what exceeds its threshold by
-        most; None for a clip to keep.
+        most; `not_solo_piano` where nothing does and too little of the music is a piano alone; None
+        for a clip to keep.
     """
     excess = {
-        field.name: getattr(scores, field.name) - largest
-        for field in fields(thresholds)
-        if (largest := getattr(thresholds, field.name)) is not None
+        name: getattr(scores, name) - largest
+        for name in MAY_BE
+        if (largest := getattr(thresholds, name)) is not None
     }
     worst = max(excess, key=lambda name: excess[name], default=None)
-    return worst if worst is not None and excess[worst] > 0 else None
+    if worst is not None and excess[worst] > 0:
+        return worst
+    least = thresholds.min_solo_piano
+    if least is not None and scores.solo_piano < least * (1 - scores.not_music):
+        return "not_solo_piano"
+    return None
 
 
 class SoundScorer:
@@ -219,7 +234,7 @@ class Heads:
             rms: level of each second, [seconds].
 
         Returns:
-            float32 [seconds, 4], in the order of `SOUNDS`.
+            float32 [seconds, 5], in the order of `SOUNDS`.
         """
         here, around, level = features(logits, rms, self._range, self._around_s)
         weighed = here @ self._here + around @ self._around + level[:, None] * self._level

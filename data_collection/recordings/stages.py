@@ -41,7 +41,7 @@ from data_collection.recordings.tier_rows import Recording
 from data_collection.recordings.video_page import VideoPage
 
 AUDIO_CODE_VERSION = "2"
-SEGMENTS_CODE_VERSION = "2"
+SEGMENTS_CODE_VERSION = "3"
 
 LEVELS = ".levels.parquet"
 PAGE = ".page.json"
@@ -308,7 +308,7 @@ def settle_segments(
             "silence_dbfs": float(grid.silence_dbfs),
             "max_silent_share": float(grid.max_silent_share),
             "sound_scores": SOUND_SCORES_VERSION,
-            **{f"max_{sound}": share for sound, share in asdict(thresholds).items()},
+            **{f"sounds_{name}": share for name, share in asdict(thresholds).items()},
         },
         work=work,
     )

@@ -72,6 +72,8 @@ class Tier:
         label_assets: names of the tier's own assets that its rows' labels come from.
         signal_assets: names of further assets that are made with the rows.
         open_originals: opens what brings the audio.
+        min_solo_piano: smallest share of a clip's music that is a piano alone; None where the
+            source is a piano's by itself.
         fetch_pool: Dagster's pool of the runs that fetch.
         catalogue_says: what the catalogue's page says of how it is made.
         audio_says: the same of the audio.
@@ -93,6 +95,7 @@ class Tier:
     signal_assets: tuple[str, ...] = ()
     segment_labels: Callable[[Store], SegmentLabels] = no_labels
     open_originals: OpenOriginals = videos
+    min_solo_piano: float | None = None
     fetch_pool: str = "fetch"
     source_kind: str = "yt-dlp"
     catalogue_says: str = CATALOGUE_OF_VIDEOS

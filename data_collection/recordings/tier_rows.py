@@ -68,6 +68,7 @@ class SegmentRow(BaseModel):
     speech: float = Field(ge=0, le=1, description="expected share of seconds with speech")
     silence: float = Field(ge=0, le=1, description="expected share of seconds of hall noise only")
     orchestra: float = Field(ge=0, le=1, description="expected share of seconds with orchestra")
+    solo_piano: float = Field(ge=0, le=1, description="expected share of seconds of piano alone")
     embedding_path: str = Field(description="relative to the embeddings root")
     embedding_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="hash of the `.pt` file")
     embedding_frames: int = Field(gt=0, description="frames, 25 a second")

@@ -95,7 +95,7 @@ def repair_job(tier: Tier) -> dg.JobDefinition:
                     recording.recording_id,
                     clip_grid.grid(),
                     sounds.scorer(),
-                    sounds.thresholds(),
+                    sounds.thresholds(tier.min_solo_piano),
                 )
 
             stages = {"audio": audio, "segments": segments}

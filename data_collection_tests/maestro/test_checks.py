@@ -181,7 +181,9 @@ def segment_row(made: MaestroRecording, segment: Mapping[str, object]) -> Maestr
             **dict.fromkeys(("work_id", "work_place", "source_cliff_hz", "licence")),
             **dict.fromkeys(("loudness_lufs", "bandwidth_hz", "clipped_share"), None),
             **dict.fromkeys(("rms_dbfs", "peak_dbfs", "true_peak_dbtp", "noise_floor_dbfs"), -20.0),
-            **dict.fromkeys(("silent_share", "applause", "speech", "silence", "orchestra"), 0.0),
+            **dict.fromkeys(
+                ("silent_share", "applause", "speech", "silence", "orchestra", "solo_piano"), 0.0
+            ),
             **dict.fromkeys(("embedding_sha256", "audio_sha256", "original_sha256"), SHA256),
             "source_offset_s": 0.0,
             "source_bandwidth_hz": None,

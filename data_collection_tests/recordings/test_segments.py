@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,13 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_collection.recordings.segments import SEGMENT_COLUMNS, SEGMENT_SCHEMA, ClipGrid
-from data_collection_tests.clips import cut
+from data_collection.recordings.segments import (
+    SEGMENT_COLUMNS,
+    SEGMENT_SCHEMA,
+    ClipGrid,
+    segment_table,
+)
+from data_collection_tests.clips import KEEP_ALL, NO_LEVELS, SCORER, cut
 
 RATE_HZ = 24_000
 CLIP_FRAMES = 720_000
@@ -152,6 +158,31 @@ def test_the_schema_survives_parquet_and_is_described(tmp_path: Path) -> None:
     assert pl.read_parquet(io.BytesIO(buffer.getvalue())).equals(table)
     assert dict(pl.read_parquet(io.BytesIO(buffer.getvalue())).schema) == SEGMENT_SCHEMA
     assert SEGMENT_COLUMNS.keys() == SEGMENT_SCHEMA.keys()
+
+
+def test_what_is_no_piano_alone_is_filtered_where_that_is_asked(tmp_path: Path) -> None:
+    """The share stands in the row either way; the reason only where a smallest share is set.
+
+    Guards against a channel's other music among the examples, and against a threshold that filters
+    sources which are a piano's by construction.
+    """
+    phase = np.cumsum(np.repeat([220.0, 277.2, 329.6, 440.0] * 6, RATE_HZ // 2)) / RATE_HZ
+    flac = write_flac(tmp_path / "a.flac", 0.1 * (2 * (phase % 1) - 1))
+    marked = cut(flac, "yt_a", ClipGrid())
+    asked = replace(KEEP_ALL, min_solo_piano=0.15)
+    refused = segment_table(
+        flac,
+        "yt_a",
+        ClipGrid(),
+        sounds=SCORER,
+        thresholds=asked,
+        source_levels=NO_LEVELS,
+    )
+    assert marked["solo_piano"].to_list() == refused["solo_piano"].to_list()
+    assert 0 <= marked["solo_piano"][0] < 0.15
+    assert marked["reason"].to_list() == [None]
+    assert refused["reason"].to_list() == ["not_solo_piano"]
+    assert refused["state"].to_list() == ["filtered"]
 
 
 @pytest.mark.parametrize(("rate_hz", "channels"), [(48_000, 1), (24_000, 2)])

@@ -40,6 +40,8 @@ Mono = npt.NDArray[np.float32]
 RATE_HZ = 24_000
 CLIP_S = 12
 PIANO_SAMPLES = ("stage1_sol", "stage1_lindqvist", "final_sol")
+PIANO_ONLY = SoundThresholds(min_solo_piano=0.15)
+"""As for a channel of which nobody knows what it carries."""
 
 
 def sample(name: str) -> Mono:
@@ -70,13 +72,14 @@ def scorer() -> SoundScorer:
 
 def of_shares(**shares: float) -> SoundScores:
     """Scores of a clip whose sounds do not overlap: as many tenths of it as each share says."""
-    per_second = np.zeros((10, 4), dtype=np.float32)
+    per_second = np.zeros((10, len(SOUNDS)), dtype=np.float32)
     first = 0
     for sound in sounds.NOT_MUSIC:
         last = first + round(10 * shares.get(sound, 0.0))
         per_second[first:last, SOUNDS.index(sound)] = 1
         first = last
-    per_second[:, 3] = shares.get("orchestra", 0.0)
+    for sound in ("orchestra", "solo_piano"):
+        per_second[:, SOUNDS.index(sound)] = shares.get(sound, 0.0)
     means = {sound: float(per_second[:, i].mean()) for i, sound in enumerate(SOUNDS)}
     return SoundScores(**means, per_second=per_second)
 
@@ -119,6 +122,31 @@ def test_an_orchestra_is_marked_and_kept(scorer: SoundScorer) -> None:
     assert filter_reason(scores, SoundThresholds(orchestra=0.5)) == "orchestra"
 
 
+@pytest.mark.parametrize("name", PIANO_SAMPLES)
+@pytest.mark.parametrize("telephone", [False, True])
+def test_a_piano_alone_is_kept(scorer: SoundScorer, name: str, telephone: bool) -> None:
+    """Guards against a channel that loses its recordings, also those by a bad microphone."""
+    clip = sample(name)
+    if telephone:
+        band = scipy.signal.butter(4, (300, 3400), "bandpass", fs=RATE_HZ, output="sos")
+        clip = scipy.signal.sosfilt(band, clip).astype(np.float32)
+    scores = scorer.score_clip(clip, RATE_HZ)
+    assert scores.solo_piano > 0.5
+    assert filter_reason(scores, PIANO_ONLY) is None
+
+
+def test_what_is_no_piano_alone_is_refused(scorer: SoundScorer) -> None:
+    """An orchestra, with and without a piano, an oscillator: none is taught as piano playing."""
+    orchestra, piano = sample("sounds_orchestra"), sample("final_sol")
+    level = np.float32(np.sqrt(np.mean(orchestra**2) / np.mean(piano**2)))
+    phase = np.cumsum(np.repeat([220.0, 277.2, 329.6, 440.0] * 6, RATE_HZ // 2)) / RATE_HZ
+    saw = (0.1 * (2 * (phase % 1) - 1)).astype(np.float32)
+    for clip in (orchestra, orchestra + level * piano[: orchestra.size], saw):
+        scores = scorer.score_clip(clip, RATE_HZ)
+        assert filter_reason(scores, PIANO_ONLY) == "not_solo_piano"
+        assert filter_reason(scores, SoundThresholds()) is None, "by default it is only marked"
+
+
 @pytest.mark.parametrize(
     "clip",
     [
@@ -140,10 +168,11 @@ def test_each_second_says_what_sounds_in_it(scorer: SoundScorer) -> None:
     """Piano, then applause, then the hall: guards against scores that belong to other seconds."""
     clip = np.concatenate([sample("stage1_sol")[: 8 * RATE_HZ], applause(8), hall_noise(8)])
     per_second = scorer.score_clip(clip, RATE_HZ).per_second >= 0.5
-    assert per_second.shape == (24, 4)
+    assert per_second.shape == (24, len(SOUNDS))
     found = {sound: np.flatnonzero(per_second[:, i]) for i, sound in enumerate(SOUNDS)}
     assert set(range(9, 15)) <= set(found["applause"]) <= set(range(6, 18))
     assert set(range(17, 24)) <= set(found["silence"])
+    assert not set(found["solo_piano"]) & set(range(12, 24))
     assert not set(found["silence"]) & set(range(1, 15))
 
 
@@ -184,7 +213,7 @@ def test_any_clip_has_scores_between_0_and_1(
     """One sample or seconds, silent or clipped: guards against empty arrays and logarithms of 0."""
     clip = (np.random.default_rng(seed).normal(size=frames) * level).astype(np.float32)
     scores = scorer.score_clip(clip, rate_hz)
-    assert scores.per_second.shape == (max(1, int(frames / rate_hz + 0.5)), 4)
+    assert scores.per_second.shape == (max(1, int(frames / rate_hz + 0.5)), 5)
     assert scores.per_second.dtype == np.float32
     assert np.isfinite(scores.per_second).all()
     assert ((scores.per_second >= 0) & (scores.per_second <= 1)).all()
@@ -238,9 +267,35 @@ def test_a_clip_with_a_little_of_everything_but_music_is_filtered() -> None:
     assert filter_reason(scores, SoundThresholds(not_music=None)) is None
 
 
+@given(
+    solo_piano=st.floats(0, 1),
+    silence=st.integers(0, 7),
+    least=st.floats(0, 1),
+)
+def test_only_the_seconds_with_music_must_be_a_piano_alone(
+    solo_piano: float, silence: int, least: float
+) -> None:
+    """A pause before or after the piece counts neither for the piano nor against it."""
+    scores = of_shares(silence=silence / 10, solo_piano=solo_piano * (1 - silence / 10))
+    thresholds = SoundThresholds(silence=None, not_music=None, min_solo_piano=least)
+    reason = filter_reason(scores, thresholds)
+    if abs(solo_piano - least) > 1e-5:
+        assert reason == (None if solo_piano > least else "not_solo_piano")
+
+
+def test_what_is_no_music_is_called_so_before_it_is_called_no_piano() -> None:
+    """Guards against a reason that hides the applause: the reasons are what a person reads."""
+    scores = of_shares(applause=0.9)
+    assert filter_reason(scores, PIANO_ONLY) == "applause"
+    assert filter_reason(of_shares(orchestra=0.9), PIANO_ONLY) == "not_solo_piano"
+    silent = of_shares(silence=1.0)
+    only_piano = SoundThresholds(None, None, None, None, None, min_solo_piano=1.0)
+    assert filter_reason(silent, only_piano) is None, "nothing sounds that were no piano"
+
+
 def test_without_thresholds_nothing_is_filtered() -> None:
     """Each may be switched off alone."""
-    nothing = SoundThresholds(None, None, None, None, None)
+    nothing = SoundThresholds(None, None, None, None, None, None)
     assert filter_reason(of_shares(applause=1.0), nothing) is None
     assert filter_reason(of_shares(applause=1.0), replace(nothing, applause=0.5)) == "applause"
 
