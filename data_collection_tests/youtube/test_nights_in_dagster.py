@@ -50,13 +50,14 @@ class Nights:
     def discover(self, cursor: str | None = None) -> dg.SensorResult:
         """Run one tick of the sensor, and do with its answer what the daemon does."""
         sensor = self.definitions.resolve_sensor_def("youtube_discovery")
-        context = dg.build_sensor_context(
+        # Left open, a context leaves its instance to whatever is loaded after it in this process.
+        with dg.build_sensor_context(
             instance=self.instance,
             cursor=cursor,
             repository_def=self.definitions.get_repository_def(),
             resources=dict(self.definitions.resources or {}),
-        )
-        found = sensor.evaluate_tick(context)
+        ) as context:
+            found = sensor.evaluate_tick(context)
         assert not found.run_requests
         for request in found.dynamic_partitions_requests or ():
             self.instance.add_dynamic_partitions(
@@ -68,14 +69,13 @@ class Nights:
 
     def tick(self, schedule: str) -> tuple[list[dg.RunRequest], str | None]:
         """One tick of a schedule: what it asks for, or why it skips."""
-        found = self.definitions.resolve_schedule_def(schedule).evaluate_tick(
-            dg.build_schedule_context(
-                instance=self.instance,
-                scheduled_execution_time=datetime.now(UTC),
-                repository_def=self.definitions.get_repository_def(),
-                resources=dict(self.definitions.resources or {}),
-            )
-        )
+        with dg.build_schedule_context(
+            instance=self.instance,
+            scheduled_execution_time=datetime.now(UTC),
+            repository_def=self.definitions.get_repository_def(),
+            resources=dict(self.definitions.resources or {}),
+        ) as context:
+            found = self.definitions.resolve_schedule_def(schedule).evaluate_tick(context)
         return list(found.run_requests or ()), found.skip_message
 
     def run(self, job: str, request: dg.RunRequest | None = None, **config: object) -> bool:
