@@ -154,6 +154,34 @@ def histogram(
     return _image(figure, title)
 
 
+def span_chart(
+    spans: Mapping[str, tuple[float, float, float]], *, title: str, of: str
+) -> dg.MetadataValue:
+    """Draw where most values of each kind lie: a bar from low to high, a mark at the middle.
+
+    Args:
+        spans: low, middle and high by label, in the order of the rows.
+        title: what is shown, and what low and high are.
+        of: what the values are, with their unit.
+
+    Returns:
+        Markdown with the image inside, for an asset's page.
+    """
+    if not spans:
+        return _nothing_to_plot(title)
+    figure, axes = _axes(title, height=0.9 + 0.3 * len(spans))
+    for row, (low, middle, high) in enumerate(spans.values()):
+        axes.barh(row, high - low, left=low, height=0.5, color=BAR_COLOURS[0], alpha=0.5)
+        axes.plot([middle, middle], [row - 0.32, row + 0.32], color=BAR_COLOURS[0], linewidth=2)
+        axes.annotate(f"{middle:.3g}", (high, row), (4, -3), textcoords="offset points", fontsize=8)
+    axes.set_yticks(range(len(spans)), list(spans), fontsize=9, parse_math=False)
+    axes.invert_yaxis()
+    axes.tick_params(axis="x", labelsize=9)
+    axes.set_xlabel(of, fontsize=9)
+    axes.margins(x=0.1)
+    return _image(figure, title)
+
+
 def timeline(
     spans: Sequence[tuple[str, datetime, datetime]], colours: Mapping[str, str], *, title: str
 ) -> dg.MetadataValue:

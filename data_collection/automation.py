@@ -56,8 +56,7 @@ def tier_sensors(tier: Tier) -> list[dg.AutomationConditionSensorDefinition]:
     name = "_".join(tier.key_prefix)
     # The aggregates share one, so that one run makes them in their order.
     targets = {
-        "segments": ("segments",),
-        "muq_embeddings": ("muq_embeddings",),
+        **{stage: (stage,) for stage in tier.stages if stage != "audio"},
         "metadata": tier.aggregates,
     }
     return [

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from data_collection.augmentation.resources import AugmentationResource
 from data_collection.automation import nightly, tier_jobs, tier_sensors, when_upstream_is_ready
 from data_collection.competition.assets import results_asset
 from data_collection.competition.catalogue import competition_tier
@@ -21,6 +22,7 @@ from data_collection.competition.sources.pages import Manners
 from data_collection.embedding.assets import muq_embeddings_asset
 from data_collection.embedding.checks import completeness_check
 from data_collection.embedding.resources import MuQResource
+from data_collection.embedding.twin_assets import twin_assets, twins_check
 from data_collection.maestro.alignment_assets import alignments_asset, same_music_check
 from data_collection.maestro.assets import pairs_assets
 from data_collection.maestro.catalogue import maestro_tier
@@ -29,6 +31,7 @@ from data_collection.maestro.pair_checks import pair_checks
 from data_collection.maestro.resources import PairRulesResource
 from data_collection.recordings.assets import river_assets
 from data_collection.recordings.checks import schema_check
+from data_collection.recordings.fingerprints.assets import fingerprints_asset
 from data_collection.recordings.resources import (
     ClipGridResource,
     FetchResource,
@@ -39,12 +42,14 @@ from data_collection.recordings.tier import Tier
 from data_collection.settings import Settings
 from data_collection.youtube.assets import youtube_assets
 from data_collection.youtube.channels import read_channels
+from data_collection.youtube.duplicate_assets import duplicates_asset, leak_check
+from data_collection.youtube.duplicate_search import Tiers
 from data_collection.youtube.night import NightBudget
 from data_collection.youtube.repair_job import repair_job
 from data_collection.youtube.schedules import discovery_sensor, youtube_schedules
 from data_collection.youtube.tier import youtube_tier
 
-FOLLOWING_SIGNAL = ("programmes", "preferences", "piece_performer_map", "pairs")
+FOLLOWING_SIGNAL = ("programmes", "preferences", "piece_performer_map", "pairs", "duplicates")
 """Aggregates beside `metadata` that follow by themselves. Jury marks do not: they are a file that a
 person changes; nor alignments, which are made where somebody asks for them."""
 
@@ -87,8 +92,13 @@ def build_defs(
     youtube_repair = repair_job(youtube)
     manners = Manners(contact=settings.source_contact)
     competition_results = results_asset(edition, competition, manners)
-    signals = [*signal_assets(edition, competition), *pairs_assets(maestro)]
     tiers = (competition, maestro, youtube)
+    by_name: Tiers = {"competition": competition, "maestro": maestro, "youtube": youtube}
+    signals = [
+        *signal_assets(edition, competition),
+        *pairs_assets(maestro),
+        duplicates_asset(by_name),
+    ]
     return dg.Definitions(
         assets=[
             competition_results,
@@ -105,6 +115,8 @@ def build_defs(
             *maestro_checks(maestro),
             *pair_checks(maestro),
             same_music_check(maestro),
+            leak_check(by_name),
+            twins_check(youtube),
             *(check(tier) for tier in tiers for check in (schema_check, completeness_check)),
         ],
         jobs=[*(job for tier in tiers for job in tier_jobs(tier)), youtube_repair],
@@ -135,6 +147,11 @@ def build_resources(settings: Settings) -> dict[str, object]:
         "clip_grid": ClipGridResource(),
         "sounds": SoundsResource(),
         "pair_rules": PairRulesResource(),
+        "twins": AugmentationResource(
+            recipe=str(settings.augmentation_recipe),
+            rooms=str(settings.augmentation_rooms) if settings.augmentation_rooms else None,
+            seed=settings.augmentation_seed,
+        ),
         "muq": MuQResource(
             checkpoint=settings.muq_checkpoint,
             revision=settings.muq_revision,
@@ -149,13 +166,15 @@ def build_resources(settings: Settings) -> dict[str, object]:
 
 
 def build_river(tier: Tier, upstream: Sequence[dg.AssetKey]) -> list[dg.AssetsDefinition]:
-    """A tier's five assets, each with the condition that decides when it follows by itself."""
+    """A tier's river, each asset with the condition that decides when it follows by itself."""
     when = {
-        "segments": when_upstream_is_ready(),
-        "muq_embeddings": when_upstream_is_ready(),
+        **{stage: when_upstream_is_ready() for stage in tier.stages if stage != "audio"},
         "metadata": nightly(),
+        "pairs": nightly(),
     }
-    return _following([*river_assets(tier, list(upstream)), muq_embeddings_asset(tier)], when)
+    assets = [*river_assets(tier, list(upstream)), fingerprints_asset(tier)]
+    twins = twin_assets(tier) if tier.has_twins else []
+    return _following([*assets, muq_embeddings_asset(tier), *twins], when)
 
 
 def _following(

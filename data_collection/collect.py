@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import polars as pl
 from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
+from upath import UPath
 
 from data_collection.competition.catalogue import competition_tier
 from data_collection.competition.editions import EditionError, read_edition
@@ -25,7 +28,7 @@ from data_collection.competition.rows import CompetitionRecording
 from data_collection.headless import CheckResult, HeadlessError, RunningDagster, running_dagster
 from data_collection.maestro.catalogue import maestro_tier
 from data_collection.maestro.catalogue_rows import MaestroCatalogueRow
-from data_collection.recordings.collection import STAGES, Standing, standings
+from data_collection.recordings.collection import Standing, standings
 from data_collection.recordings.errors import SetupError
 from data_collection.recordings.fetch import FetchOptions
 from data_collection.recordings.receipts import FINISHED
@@ -33,6 +36,7 @@ from data_collection.recordings.store import Store
 from data_collection.recordings.tier import Tier
 from data_collection.recordings.tier_rows import Recording
 from data_collection.settings import Settings
+from data_collection.youtube.catalogue_rows import YouTubeRecording
 
 UNFINISHED = 1
 REFUSED = 2
@@ -53,11 +57,13 @@ SHOWN: Mapping[type[Recording], Mapping[str, str]] = {
         "works": "works",
         "split": "split",
     },
+    YouTubeRecording: {"title": "title", "channel": "channel"},
 }
 """What a tier's table shows of a recording: headings and fields of its row."""
 NUMBERS = ("place", "seconds", "segments")
 LONGEST_CELL = 24
 POLL_S = 0.5
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,47 +133,92 @@ def run_collect(
 def collect(
     dagster: RunningDagster, tiers: Sequence[Tier], store: Store, console: Console
 ) -> list[Collected]:
-    """Run catalogue, backfill and metadata of each tier; one that cannot go on stops no other."""
+    """Run catalogue, backfill and metadata of each tier; one that cannot go on stops no other.
+
+    The metadata of all come after the backfills of all: which recording of a tier is a copy is
+    known once the others' can be listened to.
+    """
+
+    def say(tier: Tier, line: str) -> None:
+        console.print(f"{tier.group:<12}{line}", highlight=False)
+
     pool = ThreadPoolExecutor(max_workers=max(1, len(tiers)))
     try:
-        running = [pool.submit(_collected, dagster, tier, store, console) for tier in tiers]
-        # By turns: a signal may reach another thread, and only this one acts on it.
-        while wait(running, timeout=POLL_S).not_done:
-            pass
-        return [one.result() for one in running]
+        errors = _side_by_side(
+            pool, [partial(_stopped_by, _fill, dagster, tier, store, say) for tier in tiers]
+        )
+        return _side_by_side(
+            pool,
+            [
+                partial(_concluded, dagster, tier, store, say, error)
+                for tier, error in zip(tiers, errors, strict=True)
+            ],
+        )
     finally:
         # After Ctrl-C: a thread ends by itself as soon as Dagster does.
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _collected(dagster: RunningDagster, tier: Tier, store: Store, console: Console) -> Collected:
+Say = Callable[[Tier, str], None]
+
+
+def _side_by_side(pool: Executor, work: Sequence[Callable[[], Result]]) -> list[Result]:
+    running = [pool.submit(one) for one in work]
+    # By turns: a signal may reach another thread, and only this one acts on it.
+    while wait(running, timeout=POLL_S).not_done:
+        pass
+    return [one.result() for one in running]
+
+
+def _stopped_by(
+    work: Callable[[RunningDagster, Tier, Store, Say], None],
+    dagster: RunningDagster,
+    tier: Tier,
+    store: Store,
+    say: Say,
+) -> str | None:
+    """Why a step of a tier could not be done; None where it was."""
     try:
-        return _collect(dagster, tier, store, console)
+        work(dagster, tier, store, say)
     except (HeadlessError, SetupError) as error:
-        return Collected(tier, error=str(error))
+        return str(error)
     except httpx.TransportError as error:
-        return Collected(tier, error=f"Dagster does not answer: {error or type(error).__name__}")
+        return f"Dagster does not answer: {error or type(error).__name__}"
+    return None
 
 
-def _collect(dagster: RunningDagster, tier: Tier, store: Store, console: Console) -> Collected:
-    job = "_".join(tier.key_prefix)
-
-    def say(line: str) -> None:
-        console.print(f"{tier.group:<12}{line}", highlight=False)
-
-    say("[bold]1/3[/] catalogue: what there is, a partition a recording")
-    _must_succeed(dagster, f"{job}_catalogue")
+def _fill(dagster: RunningDagster, tier: Tier, store: Store, say: Say) -> None:
+    say(tier, "[bold]1/3[/] catalogue: what there is, a partition a recording")
+    for asset, partitions in tier.catalogue_partitions.items():
+        dagster.backfill(
+            [[*tier.key_prefix, asset]],
+            partitions,
+            title=f"{tier.label}: {asset}",
+            progress=lambda line: say(tier, f"    {line}"),
+        )
+    _must_succeed(dagster, f"{'_'.join(tier.key_prefix)}_catalogue")
     keys = [item.recording.recording_id for item in standings(store, tier)]
-    say(f"[bold]2/3[/] backfill of {len(keys)} recordings: {' → '.join(STAGES)}")
+    say(tier, f"[bold]2/3[/] backfill of {len(keys)} recordings: {' → '.join(tier.stages)}")
     if keys:
         dagster.backfill(
-            [[*tier.key_prefix, stage] for stage in STAGES],
+            [[*tier.key_prefix, stage] for stage in tier.stages],
             keys,
             title=f"{tier.label}: all recordings",
-            progress=lambda line: say(f"    {line}"),
+            progress=lambda line: say(tier, f"    {line}"),
         )
-    say(f"[bold]3/3[/] {', '.join(tier.aggregates)} and checks")
-    _must_succeed(dagster, f"{job}_metadata")
+
+
+def _conclude(dagster: RunningDagster, tier: Tier, store: Store, say: Say) -> None:
+    say(tier, f"[bold]3/3[/] {', '.join(tier.aggregates)} and checks")
+    _must_succeed(dagster, f"{'_'.join(tier.key_prefix)}_metadata")
+
+
+def _concluded(
+    dagster: RunningDagster, tier: Tier, store: Store, say: Say, error: str | None
+) -> Collected:
+    error = error or _stopped_by(_conclude, dagster, tier, store, say)
+    if error:
+        return Collected(tier, error=error)
     checks = [
         result
         for asset in ("results", "recordings", *tier.aggregates)
@@ -195,15 +246,25 @@ def print_report(collected: Collected, store: Store, console: Console) -> None:
         rows = row_count(store, tier, name)
         if rows is not None:
             path = store.path(tier.folder(name))
-            console.print(f"{name:<10} {path}.parquet, {rows:,} rows", highlight=False)
+            console.print(f"{name:<10} {path}{ending_of(path)}, {rows:,} rows", highlight=False)
 
 
 def row_count(store: Store, tier: Tier, asset: str) -> int | None:
-    """How many rows the Parquet file of an asset has; None where there is none."""
-    path = store.path(f"{tier.folder(asset)}.parquet")
-    if not path.exists():
+    """How many rows the file of an asset has, Parquet or JSON lines; None where there is none."""
+    path = store.path(tier.folder(asset))
+    ending = ending_of(path)
+    if ending is None:
         return None
-    return int(pl.scan_parquet(io.BytesIO(path.read_bytes())).select(pl.len()).collect().item())
+    content = path.with_name(f"{path.name}{ending}").read_bytes()
+    if ending == ".jsonl":
+        return content.count(b"\n")
+    return int(pl.scan_parquet(io.BytesIO(content)).select(pl.len()).collect().item())
+
+
+def ending_of(path: UPath) -> str | None:
+    """Which of the two endings the file of an asset has; None where there is none."""
+    endings = (".parquet", ".jsonl")
+    return next((end for end in endings if path.with_name(f"{path.name}{end}").exists()), None)
 
 
 def _table(collected: Collected) -> Table:

@@ -50,6 +50,14 @@ class Settings(BaseSettings):
         default=None, description="JSON of the evaluation by which T4 is wanted or not"
     )
     youtube_forced: bool = Field(default=False, description="T4 is wanted whatever that says")
+    augmentation_recipe: Path = Field(
+        default=PACKAGE / "augmentation" / "recipes" / "default.yaml",
+        description="YAML of the effects that a twin is drawn from",
+    )
+    augmentation_rooms: Path | None = Field(
+        default=None, description="folder of measured room responses (wav); else rooms are made"
+    )
+    augmentation_seed: int = Field(default=0, description="of every draw")
     muq_checkpoint: str = Field(
         default="OpenMuQ/MuQ-large-msd-iter", description="hub id or local folder"
     )

@@ -20,6 +20,14 @@ ROSTER = "performer,country,reached_stage,prize\nAda Quill,,final,1\n"
 PREFIX = "competition_cache/chopin2021"
 MAESTRO = "maestro_cache"
 YOUTUBE = "youtube_piano_cache"
+NO_TABLES = {
+    "audio",
+    "augmented_muq_embeddings",
+    "fingerprints",
+    "gate",
+    "muq_embeddings",
+    "piece_performer_map",
+}
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +41,7 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
     graph = defs.resolve_asset_graph()
     assert sorted(key.to_user_string() for key in graph.get_all_asset_keys()) == [
         f"{PREFIX}/audio",
+        f"{PREFIX}/fingerprints",
         f"{PREFIX}/metadata",
         f"{PREFIX}/muq_embeddings",
         f"{PREFIX}/preferences",
@@ -42,6 +51,7 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
         f"{PREFIX}/segments",
         f"{MAESTRO}/alignments",
         f"{MAESTRO}/audio",
+        f"{MAESTRO}/fingerprints",
         f"{MAESTRO}/metadata",
         f"{MAESTRO}/muq_embeddings",
         f"{MAESTRO}/pairs",
@@ -49,11 +59,15 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
         f"{MAESTRO}/recordings",
         f"{MAESTRO}/segments",
         f"{YOUTUBE}/audio",
+        f"{YOUTUBE}/augmented_muq_embeddings",
         f"{YOUTUBE}/breaker",
         f"{YOUTUBE}/channels",
+        f"{YOUTUBE}/duplicates",
+        f"{YOUTUBE}/fingerprints",
         f"{YOUTUBE}/gate",
         f"{YOUTUBE}/metadata",
         f"{YOUTUBE}/muq_embeddings",
+        f"{YOUTUBE}/pairs",
         f"{YOUTUBE}/recordings",
         f"{YOUTUBE}/segments",
     ]
@@ -83,7 +97,9 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
         f"{MAESTRO}/recordings:no_work_crosses_the_split",
         f"{MAESTRO}/recordings:the_release_is_whole",
         f"{YOUTUBE}/metadata:every_segment_has_its_embedding",
+        f"{YOUTUBE}/metadata:no_recording_is_also_in_the_competition",
         f"{YOUTUBE}/metadata:rows_have_the_schema",
+        f"{YOUTUBE}/pairs:twins_are_neither_identical_nor_destroyed",
     ]
     assert sorted(job.name for job in defs.jobs or ()) == [
         "competition_cache_chopin2021_catalogue",
@@ -100,13 +116,17 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
         "youtube_retries",
     ]
     assert sorted(sensor.name for sensor in defs.sensors or ()) == [
+        "competition_cache_chopin2021_fingerprints_sensor",
         "competition_cache_chopin2021_metadata_sensor",
         "competition_cache_chopin2021_muq_embeddings_sensor",
         "competition_cache_chopin2021_segments_sensor",
+        "maestro_cache_fingerprints_sensor",
         "maestro_cache_metadata_sensor",
         "maestro_cache_muq_embeddings_sensor",
         "maestro_cache_segments_sensor",
         "youtube_discovery",
+        "youtube_piano_cache_augmented_muq_embeddings_sensor",
+        "youtube_piano_cache_fingerprints_sensor",
         "youtube_piano_cache_metadata_sensor",
         "youtube_piano_cache_muq_embeddings_sensor",
         "youtube_piano_cache_segments_sensor",
@@ -126,6 +146,7 @@ def test_lineage_is_the_river(defs: dg.Definitions) -> None:
 
     river = {
         "audio": {"recordings"},
+        "fingerprints": {"audio"},
         "segments": {"audio"},
         "muq_embeddings": {"audio", "segments"},
     }
@@ -151,7 +172,10 @@ def test_lineage_is_the_river(defs: dg.Definitions) -> None:
         "breaker": set(),
         "gate": set(),
         "recordings": {"channels"},
-        "metadata": {"recordings", "muq_embeddings"},
+        "augmented_muq_embeddings": {"audio", "segments", "muq_embeddings"},
+        "duplicates": {"recordings", "fingerprints"},
+        "metadata": {"recordings", "duplicates", "muq_embeddings"},
+        "pairs": {"metadata", "augmented_muq_embeddings"},
     }
 
 
@@ -165,21 +189,29 @@ def test_every_asset_tells_what_it_is(defs: dg.Definitions) -> None:
         assert node.kinds, node.key
         assert node.owners == ["team:data-collection"]
         assert str(node.metadata["path"]).startswith(node.key.to_user_string())
-        if node.key.path[-1] not in ("audio", "muq_embeddings", "piece_performer_map", "gate"):
+        if node.key.path[-1] not in NO_TABLES:
             assert node.metadata["dagster/column_schema"].columns, node.key
 
 
 def test_neighbouring_stages_never_share_a_run_of_a_backfill(defs: dg.Definitions) -> None:
     """Backfill policies of neighbours differ; equal ones would let one dead video stop 99."""
     graph = defs.resolve_asset_graph()
-    for tier in (PREFIX, MAESTRO):
-        policy = {
-            stage: graph.get(dg.AssetKey([*tier.split("/"), stage])).backfill_policy
-            for stage in ("audio", "segments", "muq_embeddings")
-        }
-        assert policy["audio"] == dg.BackfillPolicy.multi_run(100)
-        assert policy["muq_embeddings"] == dg.BackfillPolicy.multi_run(100)
-        assert policy["segments"] not in (policy["audio"], policy["muq_embeddings"])
+    for prefix in (PREFIX, MAESTRO, YOUTUBE):
+        river = [
+            node
+            for node in graph.asset_nodes
+            if node.is_partitioned and node.key.to_user_string().startswith(f"{prefix}/")
+        ]
+        for node in river:
+            for parent in node.parent_keys:
+                above = graph.get(parent)
+                if above.is_partitioned and parent.path[-1] != "channels":
+                    is_direct = not any(
+                        parent in graph.get(other).parent_keys
+                        for other in node.parent_keys
+                        if other != parent
+                    )
+                    assert not is_direct or node.backfill_policy != above.backfill_policy, node.key
 
 
 def test_the_model_has_the_gpu_to_itself(defs: dg.Definitions) -> None:

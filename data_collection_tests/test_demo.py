@@ -16,8 +16,17 @@ from data_collection.recordings.store import Store
 from data_collection.sample.maestro_world import PAIRS
 from data_collection_tests.processes import HANGS_AFTER_S, running_under
 
-STAGES = ("audio", "segments", "muq_embeddings")
-COLLECTED = {("competition_cache", "sample2021"): 9, ("maestro_cache",): 11}
+RIVER = ("audio", "fingerprints", "segments", "muq_embeddings")
+STAGES = {
+    ("competition_cache", "sample2021"): RIVER,
+    ("maestro_cache",): RIVER,
+    ("youtube_piano_cache",): (*RIVER, "augmented_muq_embeddings"),
+}
+COLLECTED = {
+    ("competition_cache", "sample2021"): 9,
+    ("maestro_cache",): 11,
+    ("youtube_piano_cache",): 8,
+}
 """Recordings that each tier gets, by its folder; one of each fails on purpose."""
 
 
@@ -50,7 +59,13 @@ def test_the_demo_succeeds_and_says_what_it_did(
     answer, folder = demo
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert answer.stdout.count(" done ") == sum(COLLECTED.values())
-    for said in ("failed: removed", "failed: wrong_checksum", "2017_43", f", {PAIRS} rows"):
+    for said in (
+        "failed: removed",
+        "failed: wrong_checksum",
+        "2017_43",
+        f", {PAIRS} rows",
+        ", 12 rows",
+    ):
         assert said in answer.stdout
     for prefix in COLLECTED:
         assert str(folder.joinpath("data", *prefix, "metadata.jsonl")) in answer.stdout
@@ -60,17 +75,15 @@ def test_the_demo_succeeds_and_says_what_it_did(
 def test_the_backfills_gave_each_stage_runs_of_its_own(
     demo: tuple[subprocess.CompletedProcess[str], Path],
 ) -> None:
-    """One backfill a tier; no run holds two stages, so a bad recording stopped none of the others.
+    """One backfill a tier, and one of T4's channel; no run holds two stages, so a bad recording stopped none of the others.
 
     Guards a demo in which a dead video keeps its neighbours from being cut.
     """
     _, folder = demo
     with dg.DagsterInstance.from_config(str(folder / "dagster_home")) as instance:
         runs = [run for run in instance.get_runs() if run.tags.get("dagster/backfill")]
-        assert len({run.tags["dagster/backfill"] for run in runs}) == len(COLLECTED)
-        assets = [
-            {key for key in (run.asset_selection or ()) if key.path[-1] in STAGES} for run in runs
-        ]
+        assert len({run.tags["dagster/backfill"] for run in runs}) == len(COLLECTED) + 1
+        assets = [{*(run.asset_selection or ())} for run in runs]
         assert all(len(found) == 1 for found in assets), assets
         failed = Counter(
             next(iter(found))
@@ -81,7 +94,7 @@ def test_the_backfills_gave_each_stage_runs_of_its_own(
             "the run of the bad recording says so, and nothing else fails"
         )
         for prefix, count in COLLECTED.items():
-            for stage in STAGES:
+            for stage in STAGES[prefix]:
                 key = dg.AssetKey([*prefix, stage])
                 assert len(instance.get_materialized_partitions(key)) == count
 
@@ -97,7 +110,7 @@ def test_receipts_lie_beside_the_artifacts(
     ids = [path.stem for path in store.path(f"{base}/audio").glob("*.flac")]
     assert len(ids) == COLLECTED[prefix]
     for recording_id in ids:
-        for stage in STAGES:
+        for stage in STAGES[prefix]:
             receipt = read_receipt(store, f"{base}/{stage}", recording_id)
             assert receipt is not None
             assert receipt.state == "done"

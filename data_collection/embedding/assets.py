@@ -5,7 +5,9 @@ once so that the model is never without clips. What does not: the work (`stage`,
 """
 
 import os
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import dagster as dg
 
@@ -17,8 +19,9 @@ from data_collection.embedding.progress import EmbeddingProgress
 from data_collection.embedding.resources import MuQResource
 from data_collection.embedding.stage import planned, settle_embeddings
 from data_collection.recordings.assets import OWNERS, tier_partitions
-from data_collection.recordings.receipts import Receipt
+from data_collection.recordings.receipts import Fact, Receipt, Settled
 from data_collection.recordings.resources import StoreResource
+from data_collection.recordings.store import Store
 from data_collection.recordings.tier import Tier
 
 GPU_POOL = "gpu"
@@ -51,48 +54,93 @@ def muq_embeddings_asset(tier: Tier) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, store: StoreResource, muq: MuQResource
     ) -> None:
         opened = store.open()
-        progress = EmbeddingProgress(planned(opened, tier, context.partition_keys))
-
-        def describe(receipt: Receipt) -> dict[str, float | int | str]:
-            frames = int(receipt.facts.get("frames") or 0)
-            pooled = int(receipt.parameters["pool_frames"] or 1)
-            pace = progress.pace()
-            encoder = batches.loaded_encoder
-            return {
-                "segments": int(receipt.facts.get("segments") or 0),
-                "duration_s": frames * pooled / FRAMES_PER_SECOND,
-                "device": receipt.versions.get("device", ""),
-                "run_clips_per_second": round(pace.clips_per_second, 3),
-                "run_audio_hours_per_hour": round(pace.audio_hours_per_hour, 2),
-                **{name: receipt.parameters[name] or 0 for name in SHOWN_PARAMETERS},
-                **(
-                    {f"fidelity_{name}": figure for name, figure in encoder.fidelity.items()}
-                    if encoder
-                    else {}
-                ),
-            }
-
-        # Left from the right: what waits for the model is ended before the threads are waited for.
-        with (
-            ThreadPoolExecutor(recordings_at_once(), "recording") as recordings,
-            ClipBatches(muq.encoder, context.log) as batches,
-        ):
-            run_per_partition(
-                context,
-                lambda key: settle_embeddings(
-                    opened,
-                    tier,
-                    key,
-                    parameters=lambda: encoder_parameters(muq.find(), muq.options()),
-                    batches=batches,
-                    progress=progress,
-                ),
-                describe,
-                executor=recordings,
-                progress=lambda: str(progress.pace()),
-            )
+        embed_partitions(
+            context,
+            opened,
+            tier,
+            muq,
+            lambda key, **model: settle_embeddings(opened, tier, key, **model),
+        )
 
     return muq_embeddings
+
+
+class SettleClips(Protocol):
+    """Brings one recording through a stage that embeds its clips."""
+
+    def __call__(
+        self,
+        recording_id: str,
+        /,
+        *,
+        parameters: Callable[[], Mapping[str, Fact]],
+        batches: ClipBatches,
+        progress: EmbeddingProgress,
+    ) -> Settled:
+        """Settle the recording, with the model of this run."""
+        ...
+
+
+def embed_partitions(
+    context: dg.AssetExecutionContext,
+    store: Store,
+    tier: Tier,
+    muq: MuQResource,
+    settle: SettleClips,
+    describe_more: Callable[[Receipt], Mapping[str, float | int | str]] = lambda receipt: {},
+) -> None:
+    """Bring every recording of a run through a stage that embeds its clips, several at once.
+
+    Args:
+        context: of the stage's asset.
+        store: the data root.
+        tier: whose recordings they are.
+        muq: the model.
+        settle: the stage.
+        describe_more: what a recording's page shows beside what all such stages show.
+
+    Raises:
+        dagster.Failure: some recordings are not finished.
+    """
+    progress = EmbeddingProgress(planned(store, tier, context.partition_keys))
+
+    def describe(receipt: Receipt) -> dict[str, float | int | str]:
+        frames = int(receipt.facts.get("frames") or 0)
+        pooled = int(receipt.parameters["pool_frames"] or 1)
+        pace = progress.pace()
+        encoder = batches.loaded_encoder
+        return {
+            "segments": int(receipt.facts.get("segments") or 0),
+            "duration_s": frames * pooled / FRAMES_PER_SECOND,
+            "device": receipt.versions.get("device", ""),
+            "run_clips_per_second": round(pace.clips_per_second, 3),
+            "run_audio_hours_per_hour": round(pace.audio_hours_per_hour, 2),
+            **{name: receipt.parameters[name] or 0 for name in SHOWN_PARAMETERS},
+            **(
+                {f"fidelity_{name}": figure for name, figure in encoder.fidelity.items()}
+                if encoder
+                else {}
+            ),
+            **describe_more(receipt),
+        }
+
+    # Left from the right: what waits for the model is ended before the threads are waited for.
+    with (
+        ThreadPoolExecutor(recordings_at_once(), "recording") as recordings,
+        ClipBatches(muq.encoder, context.log) as batches,
+    ):
+        run_per_partition(
+            context,
+            lambda key: settle(
+                key,
+                parameters=lambda: encoder_parameters(muq.find(), muq.options()),
+                batches=batches,
+                progress=progress,
+            ),
+            describe,
+            executor=recordings,
+            progress=lambda: str(progress.pace()),
+        )
 
 
 def recordings_at_once() -> int:

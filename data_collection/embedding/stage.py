@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -41,9 +41,38 @@ CODE_VERSION = "2"
 SHOWN_SEGMENTS = 5
 
 
-def embedding_path(tier: Tier, segment_id: str) -> str:
-    """Relative path of a segment's embedding."""
-    return f"{tier.folder('muq_embeddings')}/{segment_id}.pt"
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """What a stage makes of a recording once all its clips are embedded."""
+
+    outputs: tuple[StoredFile, ...] = ()
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipStage:
+    """A stage that makes a `.pt` of each kept clip: of the clip itself, or of a version of it.
+
+    Attributes:
+        name: its folder in the tier's.
+        hear: what of a clip is embedded: `(segment_id, samples) -> samples`; raises `ItemError`.
+        inputs: hashes of what goes in beside audio and clips, by recording id.
+        parameters: what the result depends on beside the model.
+        further_paths: of the files that `conclude` makes of a recording.
+        conclude: is given all embeddings of a recording, by segment id.
+    """
+
+    name: str
+    hear: Callable[[str, Clip], Clip] = lambda segment_id, clip: clip
+    inputs: Callable[[str], Mapping[str, str]] = lambda recording_id: {}
+    parameters: Mapping[str, Fact] = field(default_factory=dict)
+    further_paths: Callable[[str], Sequence[str]] = lambda recording_id: ()
+    conclude: Callable[[str, Mapping[str, StoredFile]], Concluded] = lambda recording_id, made: (
+        Concluded()
+    )
+
+
+CLEAN = ClipStage("muq_embeddings")
 
 
 def planned(store: Store, tier: Tier, recording_ids: Sequence[str]) -> dict[str, Amount]:
@@ -65,6 +94,7 @@ def settle_embeddings(
     parameters: Callable[[], Mapping[str, Fact]],
     batches: ClipBatches,
     progress: EmbeddingProgress,
+    stage: ClipStage = CLEAN,
 ) -> Settled:
     """Embed every kept clip of one recording; may run in several threads for several recordings.
 
@@ -79,10 +109,11 @@ def settle_embeddings(
             weights are missing.
         batches: where clips are embedded; its model is loaded if one has to be.
         progress: told of every clip.
+        stage: what is embedded, and where that goes.
     """
 
-    def upstream(stage: str) -> Receipt:
-        return finished_receipt(store, tier.folder(stage), recording_id)
+    def upstream(name: str) -> Receipt:
+        return finished_receipt(store, tier.folder(name), recording_id)
 
     def inputs() -> Mapping[str, str]:
         audio, segments = upstream("audio"), upstream("segments")
@@ -94,22 +125,26 @@ def settle_embeddings(
                 f"{tier.folder('segments')} first",
                 stops_batch=False,
             )
-        return {"audio_sha256": audio_sha256, "segments_sha256": segments.outputs[0].sha256}
+        return {
+            "audio_sha256": audio_sha256,
+            "segments_sha256": segments.outputs[0].sha256,
+            **stage.inputs(recording_id),
+        }
 
     def work(parts: Parts) -> StageResult:
         if upstream("segments").state == "filtered":
             return StageResult(
                 filtered_because="no_usable_clip", detail=upstream("segments").detail
             )
-        recording = _Recording(store, tier, recording_id, batches, parts, progress)
+        recording = _Recording(store, tier, recording_id, stage, batches, parts, progress)
         return recording.embed(upstream("audio").outputs[0])
 
     settled = settle_by_parts(
         store,
-        tier.folder("muq_embeddings"),
+        tier.folder(stage.name),
         recording_id,
         inputs=inputs,
-        parameters=lambda: {"code_version": CODE_VERSION, **parameters()},
+        parameters=lambda: {"code_version": CODE_VERSION, **parameters(), **stage.parameters},
         work=work,
     )
     progress.ended(recording_id)
@@ -137,6 +172,7 @@ class _Recording:
     store: Store
     tier: Tier
     recording_id: str
+    stage: ClipStage
     batches: ClipBatches
     parts: Parts
     progress: EmbeddingProgress
@@ -149,7 +185,8 @@ class _Recording:
             SetupError: the model, the audio or the disk.
         """
         segments = self._kept_segments()
-        stored = self.parts.begin([segment.path for segment in segments])
+        further = self.stage.further_paths(self.recording_id)
+        stored = self.parts.begin([*(segment.path for segment in segments), *further])
         encoder = self.batches.encoder
         missing = [segment for segment in segments if segment.path not in stored]
         self.progress.began(
@@ -168,13 +205,16 @@ class _Recording:
         if failures:
             raise _of_segments(failures)
         frames = {segment.segment_id: self._frames(segment) for segment in segments}
+        made = {segment.segment_id: stored[segment.path] for segment in segments}
+        concluded = self.stage.conclude(self.recording_id, made)
         return StageResult(
-            outputs=tuple(stored[segment.path] for segment in segments),
+            outputs=(*made.values(), *concluded.outputs),
             facts={
                 "segments": len(segments),
                 "frames": sum(frames.values()),
                 "frames_by_segment": json.dumps(frames),
                 "width": encoder.width,
+                **concluded.facts,
             },
             versions=encoder.versions,
         )
@@ -186,7 +226,7 @@ class _Recording:
                 segment_id=row["segment_id"],
                 start_frame=row["start_frame"],
                 frame_count=row["frame_count"],
-                path=embedding_path(self.tier, row["segment_id"]),
+                path=f"{self.tier.folder(self.stage.name)}/{row['segment_id']}.pt",
             )
             for row in table.iter_rows(named=True)
         ]
@@ -200,8 +240,13 @@ class _Recording:
 
         def clips() -> Iterator[Clip]:
             for segment, clip in _read_clips(flac, missing):
+                try:
+                    heard = self.stage.hear(segment.segment_id, clip)
+                except ItemError as error:
+                    failures[segment.segment_id] = error
+                    continue
                 asked.append(segment)
-                yield clip
+                yield heard
 
         with closing(self.batches.embed_in_order(clips())) as groups:
             for group in groups:

@@ -97,15 +97,22 @@ def collected_rows(
 
     Returns:
         The rows, and the standings again: a recording whose table of clips cannot be read is no
-        longer done, and keeps no other from its rows.
+        longer done, and keeps no other from its rows; one that another stands for is filtered.
 
     Raises:
         RecordingError: what the rows are labelled with cannot be read.
     """
-    labels = tier.segment_labels(store)
+    labels, left_out = tier.segment_labels(store), tier.left_out(store)
     rows: list[SegmentRow] = []
     checked: list[Standing] = []
     for item in standings:
+        stands_for_it = left_out.get(item.recording.recording_id)
+        if stands_for_it is not None and item.state == "done":
+            detail = f"{stands_for_it} stands for it"
+            checked.append(
+                replace(item, stage="metadata", state="filtered", reason="duplicate", detail=detail)
+            )
+            continue
         try:
             rows += _rows_of(store, tier, item, labels) if item.state == "done" else []
         except RecordingError as error:

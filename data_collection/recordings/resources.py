@@ -4,6 +4,8 @@ What belongs here: configuration with a description per field. What does not: be
 `store`, `segments`, `sounds` and `fetch`.
 """
 
+from abc import ABC, abstractmethod
+
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
@@ -11,6 +13,7 @@ from data_collection.recordings.fetch import FetchOptions
 from data_collection.recordings.segments import ClipGrid
 from data_collection.recordings.sounds import SoundScorer, SoundThresholds
 from data_collection.recordings.store import Store
+from data_collection.recordings.variants import ClipVariant
 
 DEFAULT_THRESHOLDS = SoundThresholds()
 
@@ -92,6 +95,18 @@ class SoundsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             not_music=self.max_not_music,
             min_solo_piano=usual_min_solo_piano if configured is None else configured,
         )
+
+
+class ClipVariantResource(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
+    """What makes the twins of clips."""
+
+    @abstractmethod
+    def variant(self) -> ClipVariant:
+        """How a clip becomes its twin.
+
+        Raises:
+            SetupError: what it is made with is missing or cannot be used.
+        """
 
 
 class FetchResource(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -28,6 +28,15 @@ def no_labels(store: Store) -> SegmentLabels:
     }
 
 
+LeftOut = Mapping[str, str]
+"""Why recordings that are done have no rows, by id: for each the recording that stands for it."""
+
+
+def nothing_left_out(store: Store) -> LeftOut:
+    """Of a tier that uses all that it has."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     """What looking for a tier's recordings gave.
@@ -68,9 +77,14 @@ class Tier:
         find_recordings: makes the catalogue, given the store, where earlier rows lie; raises
             `CatalogueError` where it cannot.
         catalogue_assets: names of the tier's own assets that are made with its catalogue.
+        catalogue_partitions: names of the tier's own assets that its catalogue is read from, and
+            the partitions of each.
         plotted_by: row field by which the metadata's plot counts segments.
         label_assets: names of the tier's own assets that its rows' labels come from.
         signal_assets: names of further assets that are made with the rows.
+        left_out: reads which recordings are copies of others and have no rows for that; raises
+            `RecordingError` where that is not known.
+        has_twins: whether each clip is embedded once more as another version of it.
         open_originals: opens what brings the audio.
         min_solo_piano: smallest share of a clip's music that is a piano alone; None where the
             source is a piano's by itself.
@@ -90,10 +104,13 @@ class Tier:
     row_model: type[SegmentRow]
     find_recordings: Callable[[Store], Catalogue]
     catalogue_assets: tuple[str, ...] = ()
+    catalogue_partitions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     plotted_by: str = "recording_id"
     label_assets: tuple[str, ...] = ()
     signal_assets: tuple[str, ...] = ()
     segment_labels: Callable[[Store], SegmentLabels] = no_labels
+    left_out: Callable[[Store], LeftOut] = nothing_left_out
+    has_twins: bool = False
     open_originals: OpenOriginals = videos
     min_solo_piano: float | None = None
     fetch_pool: str = "fetch"
@@ -105,6 +122,12 @@ class Tier:
     def aggregates(self) -> tuple[str, ...]:
         """Names of the unpartitioned assets at the river's end, in order."""
         return (*self.label_assets, "metadata", *self.signal_assets)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the assets with a partition a recording, in the order of a backfill."""
+        twins = ("augmented_muq_embeddings",) if self.has_twins else ()
+        return ("audio", "fingerprints", "segments", "muq_embeddings", *twins)
 
     def folder(self, stage: str) -> str:
         """Relative path of a stage's folder, or of a file without its ending."""

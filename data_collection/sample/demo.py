@@ -23,6 +23,7 @@ from data_collection.competition.editions import read_edition
 from data_collection.competition.rows import CompetitionRecording
 from data_collection.headless import running_dagster
 from data_collection.maestro.catalogue import maestro_tier
+from data_collection.recordings.collection import read_recordings
 from data_collection.recordings.fetch import FetchOptions
 from data_collection.recordings.store import Store
 from data_collection.recordings.tier import Tier
@@ -37,6 +38,16 @@ from data_collection.sample.world import (
     sample_videos,
     write_edition,
 )
+from data_collection.sample.youtube_world import (
+    AGAIN,
+    OF_THE_COMPETITION,
+    sample_uploads,
+    uploads_by_state,
+    write_channels,
+)
+from data_collection.sample.youtube_world import CHANNEL_TITLE as UPLOADS_TITLE
+from data_collection.youtube.channels import read_channels
+from data_collection.youtube.tier import youtube_tier
 
 DAEMON_INTERVAL_S = 4
 UI_PORT = 3000
@@ -54,23 +65,32 @@ def run_demo(folder: Path, *, ui: bool, console: Console, port: int | None = Non
     started = time.monotonic()
     folder = folder.resolve()
     console.print(
-        f"[bold]A sample world[/]: {CHANNEL_TITLE} and a small release in MAESTRO's shape, six "
-        "made-up pianists on a sampled piano, embeddings by a tiny MuQ with random weights. "
-        "Nothing leaves this machine."
+        f"[bold]A sample world[/]: {CHANNEL_TITLE}, a small release in MAESTRO's shape and a "
+        "channel of uploads; six made-up pianists on a sampled piano, embeddings by a tiny MuQ "
+        "with random weights. Nothing leaves this machine."
     )
     console.print("      encoding the recordings as flac, m4a, webm and mp3, and as a zip of wavs")
     with ThreadPoolExecutor() as pool:
         release = pool.submit(write_release, folder / "world" / "maestro")
+        uploads = pool.submit(sample_uploads, folder / "world" / "uploads")
         videos = sample_videos(folder / "world" / "media")
-    with serve(videos, title=CHANNEL_TITLE, folders={"maestro": release.result()}) as site:
+    with (
+        serve(videos, title=CHANNEL_TITLE, folders={"maestro": release.result()}) as site,
+        serve(uploads.result(), title=UPLOADS_TITLE) as channel,
+    ):
         site.pages.update(sample_pages())
         edition_path = write_edition(folder / "world", site.feed_url)
+        channels_path = write_channels(folder / "world", channel.feed_url)
         environment = {
             "DATA_COLLECTION_ROOT": str(folder / "data"),
             "EMBEDDINGS_ROOT": "",
             "COMPETITION_EDITION": str(edition_path),
             "MAESTRO_BASE_URL": f"{site.url}/maestro/",
             "MAESTRO_PERFORMERS": "",
+            "YOUTUBE_CHANNELS": str(channels_path),
+            "YOUTUBE_FORCED": "true",
+            "AUGMENTATION_RECIPE": "",
+            "AUGMENTATION_ROOMS": "",
             "MUQ_CHECKPOINT": str(CHECKPOINT),
             "MUQ_DEVICE": "cpu",
             "NO_PROXY": "127.0.0.1,localhost",
@@ -79,6 +99,8 @@ def run_demo(folder: Path, *, ui: bool, console: Console, port: int | None = Non
         competition = competition_tier(read_edition(edition_path), FetchOptions())
         maestro = maestro_tier(environment["MAESTRO_BASE_URL"])
         maestro = replace(maestro, label=f"SAMPLE — {maestro.label}")
+        youtube = youtube_tier(read_channels(channels_path), folder / "dagster_home")
+        youtube = replace(youtube, label=f"SAMPLE — {youtube.label}")
         store = Store.at(environment["DATA_COLLECTION_ROOT"])
         console.print("      starting Dagster's webserver and daemon")
         with running_dagster(
@@ -87,11 +109,15 @@ def run_demo(folder: Path, *, ui: bool, console: Console, port: int | None = Non
             port=port or (UI_PORT if ui else None),
             daemon_interval_s=DAEMON_INTERVAL_S,
         ) as dagster:
-            collected = collect(dagster, [competition, maestro], store, console)
+            collected = collect(dagster, [competition, maestro, youtube], store, console)
             for one in collected:
                 print_report(one, store, console)
             console.print(f"\n{time.monotonic() - started:.0f} s", highlight=False)
-            problems = [*_problems(*collected), *_pair_problems(store, maestro)]
+            problems = [
+                *_problems(*collected),
+                *_pair_problems(store, maestro, PAIRS),
+                *_upload_problems(store, youtube),
+            ]
             for problem in problems:
                 console.print(f"[red]not as it should be:[/] {problem}")
             if ui:
@@ -100,7 +126,7 @@ def run_demo(folder: Path, *, ui: bool, console: Console, port: int | None = Non
     return 1 if problems else 0
 
 
-def _problems(competition: Collected, maestro: Collected) -> Iterator[str]:
+def _problems(competition: Collected, maestro: Collected, youtube: Collected) -> Iterator[str]:
     """What differs from what the sample world must give."""
     good = {f"{name} {round_}": "done" for name, round_ in good_recordings()}
     videos = {
@@ -112,7 +138,11 @@ def _problems(competition: Collected, maestro: Collected) -> Iterator[str]:
     whole = {recording.audio_filename: "done" for recording in RECORDINGS}
     members = {item.recording.source_id: item.state for item in maestro.standings}
     yield from _differences(members, {**whole, BROKEN.audio_filename: "failed"})
-    for collected in (competition, maestro):
+    uploads = {item.recording.source_id: item.state for item in youtube.standings}
+    yield from _differences(
+        uploads, {id_: state for state, ids in uploads_by_state().items() for id_ in ids}
+    )
+    for collected in (competition, maestro, youtube):
         if collected.error:
             yield f"{collected.tier.label}: {collected.error}"
         for check in collected.failed_checks:
@@ -127,10 +157,19 @@ def _differences(found: Mapping[str, str], expected: Mapping[str, str]) -> Itera
         yield f"{name} should not be in the catalogue"
 
 
-def _pair_problems(store: Store, maestro: Tier) -> Iterator[str]:
-    pairs = row_count(store, maestro, "pairs")
-    if pairs != PAIRS:
-        yield f"{pairs} pairs, expected {PAIRS}"
+def _pair_problems(store: Store, tier: Tier, expected: int) -> Iterator[str]:
+    pairs = row_count(store, tier, "pairs")
+    if pairs != expected:
+        yield f"{tier.label}: {pairs} pairs, expected {expected}"
+
+
+def _upload_problems(store: Store, youtube: Tier) -> Iterator[str]:
+    """Which copies are not as they should be left out, and whether all else has its twins."""
+    sources = {row.recording_id: row.source_id for row in read_recordings(store, youtube)}
+    left_out = {sources[recording_id] for recording_id in youtube.left_out(store)}
+    if left_out != {AGAIN, OF_THE_COMPETITION}:
+        yield f"left out as copies: {', '.join(sorted(left_out)) or 'nothing'}"
+    yield from _pair_problems(store, youtube, row_count(store, youtube, "metadata") or 0)
 
 
 def _wait_for_ctrl_c() -> None:

@@ -17,6 +17,7 @@ from data_collection.recordings.tier import Tier
 from data_collection.youtube.catalogue_rows import YouTubeRecording, YouTubeSegmentRow
 from data_collection.youtube.channels import Channel
 from data_collection.youtube.discovery import CACHE, catalogue_of
+from data_collection.youtube.duplicate_search import DUPLICATES, read_left_out
 from data_collection.youtube.shared_breaker import SharedBreaker, guarded
 
 MIN_SOLO_PIANO = 0.15
@@ -47,9 +48,14 @@ def youtube_tier(channels: Sequence[Channel], home: Path) -> Tier:
         recording_model=YouTubeRecording,
         row_model=YouTubeSegmentRow,
         find_recordings=lambda store: catalogue_of(channels, store),
+        catalogue_partitions={"channels": tuple(channel.id for channel in channels)},
         plotted_by="channel_id",
         open_originals=guarded_videos,
         min_solo_piano=MIN_SOLO_PIANO,
+        label_assets=(DUPLICATES,),
+        left_out=read_left_out,
+        has_twins=True,
+        signal_assets=("pairs",),
         catalogue_says=(
             "Every video that the channels' rules take, oldest first, from what the channels have "
             "listed so far; asks nobody. A row never moves and never goes away: a video that is no "

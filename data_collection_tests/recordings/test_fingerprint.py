@@ -297,15 +297,17 @@ def test_a_fingerprint_is_made_once_and_again_for_other_audio(
     store: Store, tier: Tier, flacs: Mapping[str, Path]
 ) -> None:
     """What is done is skipped; a recording fetched anew must not keep the old one's fingerprint."""
+    waiting = settle_fingerprint(store, tier, "one").receipt
+    assert (waiting.state, waiting.reason, waiting.attempts) == ("blocked", "upstream_not_done", 0)
     audio = audio_of(store, tier, "one", flacs["stage1_sol"])
-    first = settle_fingerprint(store, tier, audio)
+    first = settle_fingerprint(store, tier, "one")
     assert first.receipt.state == "done"
-    assert settle_fingerprint(store, tier, audio).skipped
+    assert settle_fingerprint(store, tier, "one").skipped
     read = read_fingerprint(store, tier, "one")
     assert read.audio_sha256 == audio.outputs[0].sha256
     assert first.receipt.outputs[0].size_bytes < 50_000 / 600 * read.duration_s + 1000
     other = audio_of(store, tier, "one", flacs["stage1_okafor"])
-    assert not settle_fingerprint(store, tier, other).skipped
+    assert not settle_fingerprint(store, tier, "one").skipped
     assert read_fingerprint(store, tier, "one").audio_sha256 == other.outputs[0].sha256
 
 
@@ -314,7 +316,8 @@ def test_audio_that_is_no_stored_recording_blocks_and_says_so(store: Store, tier
     broken = Path(str(store.path("broken.flac")))
     broken.parent.mkdir(parents=True)
     broken.write_bytes(b"fLaC" + bytes(100))
-    receipt = settle_fingerprint(store, tier, audio_of(store, tier, "one", broken)).receipt
+    audio_of(store, tier, "one", broken)
+    receipt = settle_fingerprint(store, tier, "one").receipt
     assert (receipt.state, receipt.reason, receipt.attempts) == ("blocked", "audio_unreadable", 0)
     with pytest.raises(SetupError, match="fingerprint_missing"):
         read_fingerprint(store, tier, "one")

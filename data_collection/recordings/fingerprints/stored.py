@@ -22,8 +22,8 @@ from data_collection.recordings.fingerprints.landmarks import (
     Landmarks,
     hear,
 )
-from data_collection.recordings.receipts import Receipt, Settled, StageResult, settle
-from data_collection.recordings.store import Store
+from data_collection.recordings.receipts import Settled, StageResult, finished_receipt, settle
+from data_collection.recordings.store import Store, StoredFile
 from data_collection.recordings.tier import Tier
 
 FINGERPRINTS = "fingerprints"
@@ -52,22 +52,17 @@ def fingerprint_path(tier: Tier, recording_id: str) -> str:
     return f"{tier.folder(FINGERPRINTS)}/{recording_id}.safetensors"
 
 
-def settle_fingerprint(store: Store, tier: Tier, audio: Receipt) -> Settled:
-    """Make and store the fingerprint of a recording whose audio is done, unless it is there.
+def settle_fingerprint(store: Store, tier: Tier, recording_id: str) -> Settled:
+    """Make and store the fingerprint of a recording whose audio is done, unless it is there."""
 
-    Args:
-        store: the data root.
-        tier: whose recording it is.
-        audio: the receipt of its audio.
-    """
-    recording_id = audio.recording_id
+    def audio() -> StoredFile:
+        return finished_receipt(store, tier.folder("audio"), recording_id).outputs[0]
 
     def work() -> StageResult:
-        with store.local(audio.outputs[0].path) as flac:
+        stored_audio = audio()
+        with store.local(stored_audio.path) as flac:
             heard = hear(flac)
-        made = Fingerprint(
-            audio.outputs[0].sha256, heard.pcm_sha256, heard.duration_s, heard.landmarks
-        )
+        made = Fingerprint(stored_audio.sha256, heard.pcm_sha256, heard.duration_s, heard.landmarks)
         stored = store.write_bytes(fingerprint_path(tier, recording_id), to_bytes(made))
         return StageResult(
             outputs=(stored,),
@@ -82,7 +77,7 @@ def settle_fingerprint(store: Store, tier: Tier, audio: Receipt) -> Settled:
         store,
         tier.folder(FINGERPRINTS),
         recording_id,
-        inputs=lambda: {"audio_sha256": audio.outputs[0].sha256},
+        inputs=lambda: {"audio_sha256": audio().sha256},
         parameters=lambda: {
             "landmarks_version": LANDMARKS_VERSION,
             "ticks_per_second": TICKS_PER_S,
