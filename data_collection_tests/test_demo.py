@@ -75,7 +75,7 @@ def test_the_demo_succeeds_and_says_what_it_did(
 def test_the_backfills_gave_each_stage_runs_of_its_own(
     demo: tuple[subprocess.CompletedProcess[str], Path],
 ) -> None:
-    """One backfill a tier and one of the channel; no run holds two stages, so nothing bad stops all.
+    """One backfill a tier, one of the channel; no run holds two stages, so nothing bad stops all.
 
     Guards a demo in which a dead video keeps its neighbours from being cut.
     """
