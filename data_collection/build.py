@@ -40,6 +40,9 @@ from data_collection.recordings.resources import (
 )
 from data_collection.recordings.tier import Tier
 from data_collection.settings import Settings
+from data_collection.teacher.assets import teacher_assets
+from data_collection.teacher.resources import TeacherResource
+from data_collection.teaching import taught_tiers, teaching_gate
 from data_collection.youtube.assets import youtube_assets
 from data_collection.youtube.channels import read_channels
 from data_collection.youtube.duplicate_assets import duplicates_asset, leak_check
@@ -107,6 +110,7 @@ def build_defs(
             alignments_asset(maestro),
             *youtube_assets(youtube, channels, home, wanted_by, forced=forced),
             *build_river(youtube, [dg.AssetKey([*youtube.key_prefix, "channels"])]),
+            *teacher_assets(taught_tiers(competition, maestro, youtube)),
             *_following(signals, dict.fromkeys(FOLLOWING_SIGNAL, nightly())),
         ],
         asset_checks=[
@@ -117,6 +121,7 @@ def build_defs(
             same_music_check(maestro),
             leak_check(by_name),
             twins_check(youtube),
+            teaching_gate(edition, competition),
             *(check(tier) for tier in tiers for check in (schema_check, completeness_check)),
         ],
         jobs=[*(job for tier in tiers for job in tier_jobs(tier)), youtube_repair],
@@ -147,6 +152,18 @@ def build_resources(settings: Settings) -> dict[str, object]:
         "clip_grid": ClipGridResource(),
         "sounds": SoundsResource(),
         "pair_rules": PairRulesResource(),
+        "teacher": TeacherResource(
+            pilot=str(settings.teacher_pilot) if settings.teacher_pilot else None,
+            model=settings.teacher_model,
+            rubric=str(settings.teacher_rubric),
+            prices=str(settings.teacher_prices),
+            cap_usd=str(settings.teacher_cap_usd),
+            tier_caps_usd={tier: str(usd) for tier, usd in settings.teacher_tier_caps_usd.items()},
+            decides_on=settings.teacher_gate_rule,
+            wait_s=settings.teacher_wait_s,
+            base_url=settings.anthropic_base_url,
+            ledger_folder=str(settings.dagster_home or Path(".dagster")),
+        ),
         "twins": AugmentationResource(
             recipe=str(settings.augmentation_recipe),
             rooms=str(settings.augmentation_rooms) if settings.augmentation_rooms else None,

@@ -7,6 +7,7 @@ the environment when it is called, so a test or the demo passes its own.
 from __future__ import annotations
 
 from datetime import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -85,6 +86,31 @@ class Settings(BaseSettings):
     fetch_retry_wait_s: float = Field(default=2.0, ge=0, description="pause before the second try")
     source_contact: str | None = Field(
         default=None, description="e-mail or page that sites of results are told to write to"
+    )
+    teacher_pilot: Path | None = Field(
+        default=None, description="JSON of the pilot's decision; without one nothing is asked"
+    )
+    teacher_model: str = Field(
+        default="claude-sonnet-5-5", description="as the API and the price list name it"
+    )
+    teacher_rubric: Path = Field(
+        default=PACKAGE / "teacher" / "rubric.yaml", description="YAML of what is judged, and how"
+    )
+    teacher_prices: Path = Field(
+        default=PACKAGE / "teacher" / "prices.yaml", description="YAML of dated prices"
+    )
+    teacher_cap_usd: Decimal = Field(
+        default=Decimal(0), ge=0, description="what may be spent in all, ever; 0 for nothing"
+    )
+    teacher_tier_caps_usd: dict[str, Decimal] = Field(
+        default_factory=dict, description='of single tiers, such as {"competition": 60}'
+    )
+    teacher_gate_rule: Literal["strict", "seed"] = Field(
+        default="strict",
+        description="what opens the gate: the lower end of the interval, or rho itself",
+    )
+    teacher_wait_s: float = Field(
+        default=0.0, ge=0, description="how long a run waits for its batches' answers"
     )
     anthropic_api_key: SecretStr | None = Field(default=None, description="the teacher's key")
     anthropic_base_url: str | None = Field(default=None, description="the teacher's API")

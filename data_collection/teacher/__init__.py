@@ -1,0 +1,1 @@
+"""The teacher: what it is shown of a clip, how it scores, and whether it is to be trusted."""

@@ -1,0 +1,74 @@
+"""Where the teacher meets the tiers: whom a segment is compared with, and who was judged by a jury.
+
+What belongs here: the few lines that join `teacher` with tiers, which know nothing of each other.
+What does not: either side's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import dagster as dg
+
+from data_collection.competition.editions import Edition
+from data_collection.competition.jury import JuryMark
+from data_collection.competition.rows import CompetitionSegmentRow
+from data_collection.maestro.catalogue_rows import MaestroSegmentRow
+from data_collection.recordings.rows import read_rows
+from data_collection.recordings.store import Store
+from data_collection.recordings.tier import Tier
+from data_collection.recordings.tier_rows import SegmentRow
+from data_collection.teacher.assets import TaughtTier
+from data_collection.teacher.checks import gate_check
+from data_collection.teacher.packet_stage import Group
+
+ONE_OCCASION = "all"
+"""The round of a tier that has none."""
+
+
+def taught_tiers(competition: Tier, maestro: Tier, youtube: Tier) -> list[TaughtTier]:
+    """The tiers whose segments are judged; the others wait for the competition's gate."""
+    return [
+        TaughtTier(competition, competition_group),
+        TaughtTier(maestro, maestro_group, after=competition),
+        TaughtTier(youtube, youtube_group, after=competition),
+    ]
+
+
+def teaching_gate(edition: Edition, competition: Tier) -> dg.AssetChecksDefinition:
+    """The gate on the competition's labels."""
+
+    def segments(store: Store) -> Sequence[CompetitionSegmentRow]:
+        path = f"{competition.folder('metadata')}.jsonl"
+        return read_rows(store, path, CompetitionSegmentRow)
+
+    def marks(store: Store) -> Iterable[JuryMark]:
+        if not edition.jury_marks:
+            return ()
+        return read_rows(store, f"{competition.folder('jury_marks')}.jsonl", JuryMark)
+
+    return gate_check(competition, segments, marks)
+
+
+def competition_group(row: SegmentRow) -> Group | None:
+    """Performers of one round in one piece; concertos are not judged by what an orchestra plays."""
+    if not isinstance(row, CompetitionSegmentRow):
+        raise TypeError(f"{row.segment_id} is no row of T2's metadata")
+    if not row.solo:
+        return None
+    piece = "/".join(map(str, row.piece.identity)) if row.piece else None
+    return Group(performer=row.performer, piece=piece, round=row.round)
+
+
+def maestro_group(row: SegmentRow) -> Group | None:
+    """Pianists in one work; who is not known is taken for one person a recording."""
+    if not isinstance(row, MaestroSegmentRow):
+        raise TypeError(f"{row.segment_id} is no row of T3's metadata")
+    return Group(
+        performer=row.performer_id or row.recording_id, piece=row.work_id, round=ONE_OCCASION
+    )
+
+
+def youtube_group(row: SegmentRow) -> Group | None:
+    """Recordings: neither who plays nor what is known."""
+    return Group(performer=row.recording_id, piece=None, round=ONE_OCCASION)

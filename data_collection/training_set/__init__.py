@@ -1,0 +1,1 @@
+"""What training loads: one manifest of all tiers, its split, and what must be true of it."""
