@@ -113,7 +113,9 @@ class TeacherResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             tier: _usd(f"TEACHER_TIER_CAPS_USD of {tier}", self.tier_caps_usd.get(tier, str(total)))
             for tier in tiers
         }
-        return Ledger(Path(self.ledger_folder), Caps(total, caps))
+        # Who set no tier's cap is told of the one that was set, or was not.
+        names = {} if self.tier_caps_usd else {"tier_setting": "TEACHER_CAP_USD"}
+        return Ledger(Path(self.ledger_folder), Caps(total, caps, **names))
 
     def client(self) -> "Anthropic":
         """The API's client.
