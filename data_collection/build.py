@@ -42,11 +42,18 @@ from data_collection.recordings.tier import Tier
 from data_collection.settings import Settings
 from data_collection.teacher.assets import teacher_assets
 from data_collection.teacher.resources import TeacherResource
-from data_collection.teaching import taught_tiers, teaching_gate
+from data_collection.teaching import gate_is_open, taught_tiers, teaching_gate
+from data_collection.training_set.assets import (
+    SplitResource,
+    external_assets,
+    leaks_check,
+    manifest_asset,
+    splits_check,
+)
 from data_collection.youtube.assets import youtube_assets
 from data_collection.youtube.channels import read_channels
 from data_collection.youtube.duplicate_assets import duplicates_asset, leak_check
-from data_collection.youtube.duplicate_search import Tiers
+from data_collection.youtube.duplicate_search import Tiers, read_copies
 from data_collection.youtube.night import NightBudget
 from data_collection.youtube.repair_job import repair_job
 from data_collection.youtube.schedules import discovery_sensor, youtube_schedules
@@ -111,6 +118,8 @@ def build_defs(
             *youtube_assets(youtube, channels, home, wanted_by, forced=forced),
             *build_river(youtube, [dg.AssetKey([*youtube.key_prefix, "channels"])]),
             *teacher_assets(taught_tiers(competition, maestro, youtube)),
+            *external_assets(),
+            manifest_asset(tiers, read_copies, lambda store: gate_is_open(store, competition)),
             *_following(signals, dict.fromkeys(FOLLOWING_SIGNAL, nightly())),
         ],
         asset_checks=[
@@ -122,6 +131,8 @@ def build_defs(
             leak_check(by_name),
             twins_check(youtube),
             teaching_gate(edition, competition),
+            leaks_check(read_copies),
+            splits_check(),
             *(check(tier) for tier in tiers for check in (schema_check, completeness_check)),
         ],
         jobs=[*(job for tier in tiers for job in tier_jobs(tier)), youtube_repair],
@@ -164,6 +175,7 @@ def build_resources(settings: Settings) -> dict[str, object]:
             base_url=settings.anthropic_base_url,
             ledger_folder=str(settings.dagster_home or Path(".dagster")),
         ),
+        "split": SplitResource(seed=settings.training_set_seed),
         "twins": AugmentationResource(
             recipe=str(settings.augmentation_recipe),
             rooms=str(settings.augmentation_rooms) if settings.augmentation_rooms else None,

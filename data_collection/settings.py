@@ -112,6 +112,7 @@ class Settings(BaseSettings):
     teacher_wait_s: float = Field(
         default=0.0, ge=0, description="how long a run waits for its batches' answers"
     )
+    training_set_seed: int = Field(default=0, description="of the search for a split")
     anthropic_api_key: SecretStr | None = Field(default=None, description="the teacher's key")
     anthropic_base_url: str | None = Field(default=None, description="the teacher's API")
     dagster_home: Path | None = Field(default=None, description="Dagster's instance folder")

@@ -12,7 +12,8 @@ import dagster as dg
 
 from data_collection.competition.editions import Edition
 from data_collection.competition.jury import JuryMark
-from data_collection.competition.rows import CompetitionSegmentRow
+from data_collection.competition.rows import CompetitionRecording, CompetitionSegmentRow
+from data_collection.competition.signal import names_concerto
 from data_collection.maestro.catalogue_rows import MaestroSegmentRow
 from data_collection.recordings.rows import read_rows
 from data_collection.recordings.store import Store
@@ -20,6 +21,8 @@ from data_collection.recordings.tier import Tier
 from data_collection.recordings.tier_rows import SegmentRow
 from data_collection.teacher.assets import TaughtTier
 from data_collection.teacher.checks import gate_check
+from data_collection.teacher.gate_report import GateReport
+from data_collection.teacher.label_stage import gate_report
 from data_collection.teacher.packet_stage import Group
 
 ONE_OCCASION = "all"
@@ -39,8 +42,12 @@ def teaching_gate(edition: Edition, competition: Tier) -> dg.AssetChecksDefiniti
     """The gate on the competition's labels."""
 
     def segments(store: Store) -> Sequence[CompetitionSegmentRow]:
-        path = f"{competition.folder('metadata')}.jsonl"
-        return read_rows(store, path, CompetitionSegmentRow)
+        rows = read_rows(store, f"{competition.folder('metadata')}.jsonl", CompetitionSegmentRow)
+        concertos = _concertos(store, competition)
+        return [
+            row.model_copy(update={"solo": False}) if row.recording_id in concertos else row
+            for row in rows
+        ]
 
     def marks(store: Store) -> Iterable[JuryMark]:
         if not edition.jury_marks:
@@ -48,6 +55,26 @@ def teaching_gate(edition: Edition, competition: Tier) -> dg.AssetChecksDefiniti
         return read_rows(store, f"{competition.folder('jury_marks')}.jsonl", JuryMark)
 
     return gate_check(competition, segments, marks)
+
+
+def _concertos(store: Store, competition: Tier) -> frozenset[str]:
+    """Recordings whose title names a concerto: within a round of recitals they are no recital."""
+    path = f"{competition.folder('recordings')}.jsonl"
+    return frozenset(
+        row.recording_id
+        for row in read_rows(store, path, CompetitionRecording)
+        if names_concerto(row.title_piece)
+    )
+
+
+def gate_is_open(store: Store, competition: Tier) -> bool:
+    """Whether the teacher's scores may be trained on.
+
+    Raises:
+        SetupError: the gate's report is damaged.
+    """
+    report = gate_report(store, competition)
+    return isinstance(report, GateReport) and report.verdict == "open"
 
 
 def competition_group(row: SegmentRow) -> Group | None:

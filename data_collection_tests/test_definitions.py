@@ -26,7 +26,9 @@ NO_TABLES = {
     "fingerprints",
     "gate",
     "muq_embeddings",
+    "pilot",
     "piece_performer_map",
+    "teacher_plan",
 }
 
 
@@ -49,6 +51,11 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
         f"{PREFIX}/recordings",
         f"{PREFIX}/results",
         f"{PREFIX}/segments",
+        f"{PREFIX}/teacher_evidence",
+        f"{PREFIX}/teacher_labels",
+        f"{PREFIX}/teacher_packets",
+        f"{PREFIX}/teacher_plan",
+        "composite_labels",
         f"{MAESTRO}/alignments",
         f"{MAESTRO}/audio",
         f"{MAESTRO}/fingerprints",
@@ -58,6 +65,15 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
         f"{MAESTRO}/piece_performer_map",
         f"{MAESTRO}/recordings",
         f"{MAESTRO}/segments",
+        f"{MAESTRO}/teacher_evidence",
+        f"{MAESTRO}/teacher_labels",
+        f"{MAESTRO}/teacher_packets",
+        f"{MAESTRO}/teacher_plan",
+        "masterclass_cache",
+        "percepiano_cache",
+        "pretrain_cache",
+        "teacher/pilot",
+        "training_set/manifest",
         f"{YOUTUBE}/audio",
         f"{YOUTUBE}/augmented_muq_embeddings",
         f"{YOUTUBE}/breaker",
@@ -70,6 +86,10 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
         f"{YOUTUBE}/pairs",
         f"{YOUTUBE}/recordings",
         f"{YOUTUBE}/segments",
+        f"{YOUTUBE}/teacher_evidence",
+        f"{YOUTUBE}/teacher_labels",
+        f"{YOUTUBE}/teacher_packets",
+        f"{YOUTUBE}/teacher_plan",
     ]
     assert sorted(key.to_user_string() for key in graph.asset_check_keys) == [
         f"{PREFIX}/metadata:every_segment_has_its_embedding",
@@ -82,6 +102,7 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
         f"{PREFIX}/results:results_add_up",
         f"{PREFIX}/results:sources_agree",
         f"{PREFIX}/results:sources_were_read",
+        f"{PREFIX}/teacher_labels:labels_follow_the_places",
         f"{MAESTRO}/alignments:aligned_recordings_are_the_same_music",
         f"{MAESTRO}/metadata:every_segment_has_its_embedding",
         f"{MAESTRO}/metadata:pieces_have_two_performers",
@@ -96,6 +117,8 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
         f"{MAESTRO}/recordings:every_work_is_known",
         f"{MAESTRO}/recordings:no_work_crosses_the_split",
         f"{MAESTRO}/recordings:the_release_is_whole",
+        "training_set/manifest:every_split_says_something",
+        "training_set/manifest:nothing_crosses_the_split",
         f"{YOUTUBE}/metadata:every_segment_has_its_embedding",
         f"{YOUTUBE}/metadata:no_recording_is_also_in_the_competition",
         f"{YOUTUBE}/metadata:rows_have_the_schema",
@@ -144,7 +167,14 @@ def test_lineage_is_the_river(defs: dg.Definitions) -> None:
             if key.path[0] == prefix
         }
 
+    teacher = {
+        "teacher_evidence": {"audio", "segments"},
+        "teacher_packets": {"metadata", "teacher_evidence"},
+        "teacher_plan": {"teacher_packets", "pilot", "teacher_labels"},
+        "teacher_labels": {"teacher_plan"},
+    }
     river = {
+        **teacher,
         "audio": {"recordings"},
         "fingerprints": {"audio"},
         "segments": {"audio"},
@@ -152,6 +182,7 @@ def test_lineage_is_the_river(defs: dg.Definitions) -> None:
     }
     assert parents("competition_cache") == {
         **river,
+        "teacher_plan": {"teacher_packets", "pilot"},
         "results": set(),
         "recordings": {"results"},
         "programmes": {"recordings", "audio"},
@@ -183,9 +214,9 @@ def test_every_asset_tells_what_it_is(defs: dg.Definitions) -> None:
     """Description, group, kinds, owners and path on each; guards a bare node in the UI."""
     for node in defs.resolve_asset_graph().asset_nodes:
         assert len(node.description or "") > 40, node.key
-        assert node.group_name == node.key.path[0].removesuffix("_cache").removesuffix("_piano")
-        if node.key.path[-1] == "breaker":  # it is observed, and nobody's artifact
+        if not node.is_materializable:  # it is observed, and nobody's artifact here
             continue
+        assert node.group_name == node.key.path[0].removesuffix("_cache").removesuffix("_piano")
         assert node.kinds, node.key
         assert node.owners == ["team:data-collection"]
         assert str(node.metadata["path"]).startswith(node.key.to_user_string())

@@ -223,15 +223,27 @@ def gate_permits(store: Store, tier: Tier, model: str, rubric_version: str) -> t
     Raises:
         SetupError: the report is damaged.
     """
+    report = gate_report(store, tier)
+    return (
+        report.permits(model, rubric_version) if isinstance(report, GateReport) else (False, report)
+    )
+
+
+def gate_report(store: Store, tier: Tier) -> GateReport | str:
+    """The gate's report on T2's present labels, or why there is none.
+
+    Raises:
+        SetupError: the report is damaged.
+    """
     receipt = read_receipt(store, tier.folder(GATE), tier.partitions_name)
     if receipt is None or receipt.state != "done":
-        return False, f"the gate was never asked; materialize {tier.folder(LABELS)} first"
+        return f"the gate was never asked; materialize {tier.folder(LABELS)} first"
     if receipt.inputs != _inputs(store, tier):
-        return False, (
+        return (
             "T2's labels or rows have changed since the gate was asked; execute the check of "
             f"{tier.folder(LABELS)} again"
         )
-    return read_report(store, f"{tier.folder(GATE)}.json").permits(model, rubric_version)
+    return read_report(store, f"{tier.folder(GATE)}.json")
 
 
 def _inputs(store: Store, tier: Tier) -> dict[str, str]:

@@ -517,11 +517,15 @@ def _twins(store: Store, collection: Collection) -> pl.DataFrame:
             "recipe_version": pl.String(),
             "seed": pl.Int64(),
             "cosine": pl.Float64(),
+            "flag": pl.String(),
         },
     )
     named = {name: f"twin_{name}" for name in ("recipe", "recipe_version", "seed", "cosine")}
-    return rows.rename(named).select(
-        pl.lit(collection.folder).alias("collection"), *list(TWIN_SCHEMA)[1:]
+    # A twin that is identical or destroyed teaches nothing.
+    return (
+        rows.filter(pl.col("flag").is_null())
+        .rename(named)
+        .select(pl.lit(collection.folder).alias("collection"), *list(TWIN_SCHEMA)[1:])
     )
 
 

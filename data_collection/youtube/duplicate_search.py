@@ -159,6 +159,17 @@ def read_left_out(store: Store) -> LeftOut:
     return {row.recording_id: f"{row.duplicate_of} of {row.tier}" for row in rows}
 
 
+def read_copies(store: Store) -> list[tuple[str, str]]:
+    """Keys of recordings of any tier that share a performance; none before the first search.
+
+    Raises:
+        SetupError: `rows_unreadable`.
+    """
+    path = f"{CACHE}/{MATCHES}.jsonl"
+    rows = read_rows(store, path, Match) if store.path(path).exists() else []
+    return sorted({(match.recording, match.other) for match in rows})
+
+
 @dataclass(frozen=True, slots=True)
 class LeakReport:
     """Whether T4 uses what another tier holds.
