@@ -22,6 +22,8 @@ from rich.markup import escape
 from rich.table import Table
 from upath import UPath
 
+from data_collection.augmentation.recipe import read_recipe
+from data_collection.augmentation.rooms import rooms_at
 from data_collection.competition.editions import EditionError, read_edition
 from data_collection.competition.roster import RosterError
 from data_collection.competition.sources.pages import Manners
@@ -38,6 +40,10 @@ from data_collection.recordings.listing import ListingError, list_videos
 from data_collection.recordings.sounds import SoundScorer
 from data_collection.recordings.store import Store
 from data_collection.settings import Settings
+from data_collection.teacher.messages import client, read
+from data_collection.teacher.pilot import read_pilot
+from data_collection.teacher.prices import read_prices
+from data_collection.teacher.rubric import read_rubric
 from data_collection.youtube.channels import read_channels
 from data_collection.youtube.discovery import verify_channel
 from data_collection.youtube.gate import read_gate
@@ -76,10 +82,13 @@ def run_doctor(*, online: bool, console: Console) -> int:
         _checkpoint,
         _sound_models,
         _dagster_home,
+        _augmentation,
+        _teacher,
+        _pilot,
         _anthropic_key,
     ]
     if online:
-        looks += [_listing, _result_sources, _maestro, _channels_online, _hub]
+        looks += [_listing, _result_sources, _maestro, _channels_online, _hub, _teacher_online]
     findings = [look(settings) for look in looks]
     table = Table(show_header=False, box=None)
     for finding in findings:
@@ -89,8 +98,8 @@ def run_doctor(*, online: bool, console: Console) -> int:
     console.print(table)
     if not online:
         console.print(
-            "Not looked at: YouTube, its channels, the sites of results, MAESTRO's server and the "
-            "hub; `data-collection doctor --online` does."
+            "Not looked at: YouTube, its channels, the sites of results, MAESTRO's server, the hub "
+            "and the teacher's API; `data-collection doctor --online` does."
         )
     return 1 if any(finding.verdict == "bad" for finding in findings) else 0
 
@@ -289,6 +298,53 @@ def _dagster_home(settings: Settings) -> Finding:
     if not (home / "dagster.yaml").is_file():
         return Finding("DAGSTER_HOME", "bad", f"{home} holds no dagster.yaml; copy the project's")
     return Finding("DAGSTER_HOME", "good", str(home))
+
+
+def _augmentation(settings: Settings) -> Finding:
+    try:
+        recipe = read_recipe(settings.augmentation_recipe)
+        rooms = rooms_at(settings.augmentation_rooms)
+    except SetupError as error:
+        return Finding("augmentation", "bad", error.detail)
+    kind = "measured" if settings.augmentation_rooms else "made"
+    said = f"recipe {recipe.name} {recipe.version}, {len(rooms.names)} {kind} rooms"
+    return Finding("augmentation", "good", said)
+
+
+def _teacher(settings: Settings) -> Finding:
+    try:
+        rubric = read_rubric(settings.teacher_rubric)
+        prices = read_prices(settings.teacher_prices)
+        prices.price(settings.teacher_model)
+    except SetupError as error:
+        return Finding("teacher", "bad", error.detail)
+    said = (
+        f"{settings.teacher_model}, rubric {rubric.version}, prices of {prices.as_of}; may spend "
+        f"{settings.teacher_cap_usd} USD in all"
+    )
+    if not settings.teacher_cap_usd:
+        return Finding("teacher", "note", f"{said}: set TEACHER_CAP_USD before it is asked")
+    return Finding("teacher", "good", said)
+
+
+def _pilot(settings: Settings) -> Finding:
+    try:
+        pilot = read_pilot(settings.teacher_pilot)
+    except SetupError as error:
+        return Finding("pilot", "bad", error.detail)
+    return Finding("pilot", "good" if pilot.is_go else "note", pilot.because)
+
+
+def _teacher_online(settings: Settings) -> Finding:
+    key = settings.anthropic_api_key
+    if key is None:
+        return Finding("teacher's API", "note", "not asked: there is no key")
+    try:
+        asked = client(key.get_secret_value(), settings.anthropic_base_url)
+        found = read(asked, "model", lambda: asked.models.retrieve(settings.teacher_model))
+    except RecordingError as error:
+        return Finding("teacher's API", "bad", error.detail)
+    return Finding("teacher's API", "good", f"it knows {found.id}")
 
 
 def _anthropic_key(settings: Settings) -> Finding:
