@@ -41,6 +41,7 @@ from data_collection.recordings.resources import (
 from data_collection.recordings.tier import Tier
 from data_collection.settings import Settings
 from data_collection.teacher.assets import teacher_assets
+from data_collection.teacher.guess_assets import guess_control_asset
 from data_collection.teacher.resources import TeacherResource
 from data_collection.teaching import gate_is_open, taught_tiers, teaching_gate
 from data_collection.training_set.assets import (
@@ -104,6 +105,7 @@ def build_defs(
     competition_results = results_asset(edition, competition, manners)
     tiers = (competition, maestro, youtube)
     by_name: Tiers = {"competition": competition, "maestro": maestro, "youtube": youtube}
+    taught = taught_tiers(competition, maestro, youtube)
     signals = [
         *signal_assets(edition, competition),
         *pairs_assets(maestro),
@@ -117,7 +119,8 @@ def build_defs(
             alignments_asset(maestro),
             *youtube_assets(youtube, channels, home, wanted_by, forced=forced),
             *build_river(youtube, [dg.AssetKey([*youtube.key_prefix, "channels"])]),
-            *teacher_assets(taught_tiers(competition, maestro, youtube)),
+            *teacher_assets(taught),
+            guess_control_asset(taught[0], tuple(each.tier.group for each in taught)),
             *external_assets(),
             manifest_asset(tiers, read_copies, lambda store: gate_is_open(store, competition)),
             *_following(signals, dict.fromkeys(FOLLOWING_SIGNAL, nightly())),

@@ -28,6 +28,7 @@ NO_TABLES = {
     "muq_embeddings",
     "pilot",
     "piece_performer_map",
+    "teacher_guess_control",
     "teacher_plan",
 }
 
@@ -52,6 +53,7 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
         f"{PREFIX}/results",
         f"{PREFIX}/segments",
         f"{PREFIX}/teacher_evidence",
+        f"{PREFIX}/teacher_guess_control",
         f"{PREFIX}/teacher_labels",
         f"{PREFIX}/teacher_packets",
         f"{PREFIX}/teacher_plan",
@@ -183,6 +185,7 @@ def test_lineage_is_the_river(defs: dg.Definitions) -> None:
     assert parents("competition_cache") == {
         **river,
         "teacher_plan": {"teacher_packets", "pilot"},
+        "teacher_guess_control": {"teacher_packets", "pilot"},
         "results": set(),
         "recordings": {"results"},
         "programmes": {"recordings", "audio"},

@@ -227,7 +227,7 @@ def _plan(taught: TaughtTier, names: tuple[str, ...]) -> dg.AssetsDefinition:
             rubric = teacher.read_rubric(opened)
             closed = closed_because(opened, taught, teacher, rubric)
             if closed:
-                _observe(context, closed)
+                observe_skip(context, closed)
                 return
             ledger = teacher.ledger(names)
             plan = _planned(opened, tier, teacher, rubric, ledger)
@@ -276,7 +276,7 @@ def _labels(taught: TaughtTier, names: tuple[str, ...]) -> dg.AssetsDefinition:
             rubric = teacher.read_rubric(opened)
             closed = closed_because(opened, taught, teacher, rubric)
             if closed:
-                _observe(context, closed)
+                observe_skip(context, closed)
                 return
             ledger = teacher.ledger(names)
             plan = _planned(opened, tier, teacher, rubric, ledger)
@@ -294,7 +294,7 @@ def _labels(taught: TaughtTier, names: tuple[str, ...]) -> dg.AssetsDefinition:
             )
             if not found.is_complete:
                 waiting = f"{found.waiting} of {len(plan.questions)} answers are waited for"
-                _observe(context, "; ".join([waiting, *found.because]))
+                observe_skip(context, "; ".join([waiting, *found.because]))
                 return
             written = write_answers(opened, tier, found.answers, model=teacher.model, rubric=rubric)
         except Problem as error:
@@ -341,7 +341,7 @@ def _planned(
     )
 
 
-def _observe(context: dg.AssetExecutionContext, because: str) -> None:
+def observe_skip(context: dg.AssetExecutionContext, because: str) -> None:
     """Leave the reason on the asset's page; it is skipped, and what follows with it."""
     context.log.warning(f"skipped: {because}")
     context.log_event(

@@ -290,6 +290,34 @@ def test_a_batch_under_way_is_no_failure(tmp_path: Path, monkeypatch: pytest.Mon
         assert (len(opened.api.batches), opened.gate()[0]) == (batches, True)
 
 
+def test_a_teacher_that_knows_who_plays_is_told_by_its_guesses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guesses that are all right are far above chance; they count against the same caps.
+
+    Guards packets that look blind, and a control that is asked outside of the budget.
+    """
+
+    def knows(packet: str, repeat: int) -> Mapping[str, object]:
+        return {"pianist": known[packet.rpartition("\n\n")[2]]}
+
+    with school(tmp_path, knows, monkeypatch) as opened:
+        opened.go()
+        assert opened.materialize("teacher_packets").success
+        performers = {str(row["segment_id"]): str(row["performer"]) for row in made_rows(opened)}
+        packets = opened.store.path(f"{made.T2}/teacher_packets.jsonl").read_text().splitlines()
+        known = {
+            packet["text"]: performers[packet["segment_id"]] for packet in map(json.loads, packets)
+        }
+        refused = opened.materialize("teacher_guess_control", teacher_cap_usd=Decimal(0))
+        assert "TEACHER_CAP_USD" in _failure(refused)
+        assert opened.materialize("teacher_guess_control").success
+        assert opened.fact("teacher_guess_control", "guesses") == SIZES.competitors
+        assert opened.fact("teacher_guess_control", "right_share") == 1.0
+        assert opened.fact("teacher_guess_control", "likely_known") is True
+        assert len(opened.api.bills) == SIZES.competitors
+
+
 def test_a_packet_that_names_somebody_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
