@@ -1,4 +1,4 @@
-"""The commands: demo, collect, doctor, recover.
+"""The commands: demo, collect, plan, doctor, recover, purge.
 
 What belongs here: arguments and exit statuses. What does not: what the commands do.
 """
@@ -60,6 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     recover.add_argument("--home", type=Path, default=None, help="instead of DAGSTER_HOME")
 
+    _add_plan(commands)
+    purge = commands.add_parser(
+        "purge", help="say what was made of a source; with --really, remove it for good"
+    )
+    purge.add_argument("source_id", help="id or address of a source, or id of a recording")
+    purge.add_argument("--really", action="store_true", help="otherwise nothing is changed")
+    purge.add_argument("--reason", default="takedown", help="for its tombstone")
+
     chosen = parser.parse_args(arguments)
     # So that Dagster's processes end with this one: the default would end it without cleaning up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
@@ -78,6 +86,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 port=chosen.port,
                 daemon_interval_s=chosen.daemon_interval,
             )
+        if chosen.command == "plan":
+            from data_collection.plan_command import run_plan
+
+            return run_plan(
+                clips_per_second=chosen.clips_per_second, as_json=chosen.json, console=console
+            )
+        if chosen.command == "purge":
+            from data_collection.purge_command import run_purge
+
+            return run_purge(
+                chosen.source_id, really=chosen.really, reason=chosen.reason, console=console
+            )
         if chosen.command == "recover":
             return _recover(chosen.home, console)
         from data_collection.doctor import run_doctor
@@ -89,6 +109,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("stopped; what is done is kept, and the same command goes on from there")
         return INTERRUPTED
+
+
+def _add_plan(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    plan = commands.add_parser(
+        "plan", help="say what collecting everything will take, before anything is fetched"
+    )
+    plan.add_argument("--json", action="store_true", help="one JSON document instead of a table")
+    plan.add_argument(
+        "--clips-per-second",
+        type=float,
+        default=None,
+        metavar="CLIPS",
+        help="of 30 s, that the model embeds here (default: as measured)",
+    )
 
 
 def _recover(home: Path | None, console: Console) -> int:

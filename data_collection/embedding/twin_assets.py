@@ -179,7 +179,9 @@ def twins_check(tier: Tier) -> dg.AssetChecksDefinition:
         return dg.AssetCheckResult(
             passed=not wrong and not missing and bool(rows),
             severity=(
-                dg.AssetCheckSeverity.ERROR if share > MOST_FLAGGED else dg.AssetCheckSeverity.WARN
+                dg.AssetCheckSeverity.ERROR
+                if share > MOST_FLAGGED and len(rows) >= FEW_TWINS
+                else dg.AssetCheckSeverity.WARN
             ),
             description=_what_is_wrong(wrong, missing, rows, others),
             metadata={

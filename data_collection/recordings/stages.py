@@ -38,6 +38,7 @@ from data_collection.recordings.sounds import (
 from data_collection.recordings.store import Store, StoredFile
 from data_collection.recordings.tier import Tier
 from data_collection.recordings.tier_rows import Recording
+from data_collection.recordings.tombstones import refuse_purged
 from data_collection.recordings.video_page import VideoPage
 
 AUDIO_CODE_VERSION = "2"
@@ -110,7 +111,7 @@ def settle_audio(
         store,
         folder,
         recording_id,
-        inputs=lambda: {"source_id": recording.source_id},
+        inputs=lambda: _source_of(store, recording),
         parameters=lambda: {
             **AUDIO_PARAMETERS,
             "source_start_s": float(start_s),
@@ -161,10 +162,20 @@ def _settle_fetched(
         store,
         folder,
         stored_id,
-        inputs=lambda: {"source_id": recording.source_id},
+        inputs=lambda: _source_of(store, recording),
         parameters=lambda: AUDIO_PARAMETERS,
         work=work,
     )
+
+
+def _source_of(store: Store, recording: Recording) -> dict[str, str]:
+    """What a recording's audio is made from; every tier's audio comes by here.
+
+    Raises:
+        SetupError: `purged`: its source was taken out and is not asked for.
+    """
+    refuse_purged(store, recording)
+    return {"source_id": recording.source_id}
 
 
 def _stored_levels(store: Store, folder: str, stored_id: str, levels: pl.DataFrame) -> StoredFile:
