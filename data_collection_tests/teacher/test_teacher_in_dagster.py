@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
 import pytest
 
-from data_collection.build import build_defs
+from data_collection.build import build_defs, build_resources
 from data_collection.competition.rows import CompetitionRecording
 from data_collection.recordings.rows import write_rows
 from data_collection.recordings.store import Store
@@ -25,18 +26,18 @@ from data_collection.settings import Settings
 from data_collection.teacher.evidence_figures import CURVE_POINTS, CURVES, EVIDENCE_SCHEMA, FIGURES
 from data_collection.teacher.labels import read_labels
 from data_collection.teacher.prices import read_prices
-from data_collection.teacher.resources import KEY_VARIABLE
+from data_collection.teacher.resources import KEY_VARIABLE, TeacherResource
 from data_collection.teacher.rubric import DIMENSIONS
 from data_collection_tests.river import write_edition
 from data_collection_tests.training_set import made_collection as made
 
 ROSTER = "performer,country,reached_stage,prize\nAda Quill,,final,1\n"
-SIZES = made.Sizes(competitors=32, maestro=10, videos=4)
+SIZES = made.Sizes(competitors=20, maestro=6, videos=4)
 GO = {"decision": "go", "report": "scores follow the marks", "date": "2026-11-20", "by": "a lab"}
 Scores = Callable[[str, int], Mapping[str, object]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class School:
     """The definitions over a made collection, an instance, and the loopback teacher."""
 
@@ -50,6 +51,17 @@ class School:
         self, *assets: str, prefix: str = made.T2, **changes: object
     ) -> dg.ExecuteInProcessResult:
         """Materialize assets with their checks; keywords are settings."""
+        definitions = self._definitions(tuple(sorted(changes.items())))
+        keys = [
+            dg.AssetKey(asset.split("/") if "/" in asset else [*prefix.split("/"), asset])
+            for asset in assets
+        ]
+        return definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            asset_selection=keys, instance=self.instance, raise_on_error=False
+        )
+
+    @cache  # noqa: B019 - a school lives as long as its test
+    def _definitions(self, changes: tuple[tuple[str, object], ...]) -> dg.Definitions:
         usual = Settings(
             data_collection_root=str(self.root / "data"),
             competition_edition=self.edition,
@@ -58,20 +70,11 @@ class School:
             teacher_cap_usd=Decimal(50),
             teacher_wait_s=60.0,
         )
-        definitions = build_defs(settings=usual.model_copy(update=changes))
-        keys = [
-            dg.AssetKey(asset.split("/") if "/" in asset else [*prefix.split("/"), asset])
-            for asset in assets
-        ]
-        resources = dict(definitions.resources or {})
-        resources["teacher"] = resources["teacher"].model_copy(update={"poll_s": 0.05})  # type: ignore[attr-defined]
-        return dg.materialize(
-            [*(definitions.assets or ()), *(definitions.asset_checks or ())],  # type: ignore[arg-type]
-            selection=dg.AssetSelection.assets(*keys),
-            instance=self.instance,
-            resources=resources,
-            raise_on_error=False,
-        )
+        settings = usual.model_copy(update=dict(changes))
+        usually = build_resources(settings)["teacher"]
+        asked = {name: getattr(usually, name) for name in TeacherResource.model_fields}
+        teacher = TeacherResource(**{**asked, "poll_s": 0.05})
+        return build_defs(settings=settings, resources={"teacher": teacher})
 
     def go(self) -> None:
         """Decide that the teacher may be asked."""
