@@ -330,6 +330,17 @@ def speed_results(measured: list[dict[str, dict[str, float]]], clips: int) -> di
     return results
 
 
+def at_a_semitone(clips: Sequence[Samples], folder: Path) -> dict[str, float]:
+    """The ratios where the pitch moves by a semitone: torchaudio's cost hangs on the interval."""
+    folder.mkdir()
+    found = speed_results(speed(clips, 1, 100.0, folder), len(clips))
+    return {
+        f"{name}_at_a_semitone": value
+        for name, value in found.items()
+        if name.startswith("speedup_") and not name.endswith("_least")
+    }
+
+
 # --- quality -------------------------------------------------------------------------------------
 
 
@@ -522,6 +533,8 @@ def main() -> None:
             results |= speed_results(
                 speed(clips, options.rounds, options.cents, folder), len(clips)
             )
+            if options.cents is None:
+                results |= at_a_semitone(clips[:1], folder / "semitone")
         if options.only != "speed":
             render = sampled(options.bank, folder) if options.bank else strings
             results |= quality(render)
