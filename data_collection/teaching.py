@@ -7,6 +7,7 @@ What does not: either side's work.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import dagster as dg
 
@@ -23,7 +24,7 @@ from data_collection.teacher.assets import TaughtTier
 from data_collection.teacher.checks import gate_check
 from data_collection.teacher.gate_report import GateReport
 from data_collection.teacher.label_stage import gate_report
-from data_collection.teacher.packet_stage import Group
+from data_collection.teacher.packet_stage import Group, GroupOf
 
 ONE_OCCASION = "all"
 """The round of a tier that has none."""
@@ -32,9 +33,9 @@ ONE_OCCASION = "all"
 def taught_tiers(competition: Tier, maestro: Tier, youtube: Tier) -> list[TaughtTier]:
     """The tiers whose segments are judged; the others wait for the competition's gate."""
     return [
-        TaughtTier(competition, competition_group),
-        TaughtTier(maestro, maestro_group, after=competition),
-        TaughtTier(youtube, youtube_group, after=competition),
+        TaughtTier(competition, partial(competition_groups, competition)),
+        TaughtTier(maestro, lambda store: maestro_group, after=competition),
+        TaughtTier(youtube, lambda store: youtube_group, after=competition),
     ]
 
 
@@ -77,14 +78,19 @@ def gate_is_open(store: Store, competition: Tier) -> bool:
     return isinstance(report, GateReport) and report.verdict == "open"
 
 
-def competition_group(row: SegmentRow) -> Group | None:
+def competition_groups(competition: Tier, store: Store) -> GroupOf:
     """Performers of one round in one piece; concertos are not judged by what an orchestra plays."""
-    if not isinstance(row, CompetitionSegmentRow):
-        raise TypeError(f"{row.segment_id} is no row of T2's metadata")
-    if not row.solo:
-        return None
-    piece = "/".join(map(str, row.piece.identity)) if row.piece else None
-    return Group(performer=row.performer, piece=piece, round=row.round)
+    concertos = _concertos(store, competition)
+
+    def group(row: SegmentRow) -> Group | None:
+        if not isinstance(row, CompetitionSegmentRow):
+            raise TypeError(f"{row.segment_id} is no row of T2's metadata")
+        if not row.solo or row.recording_id in concertos:
+            return None
+        piece = "/".join(map(str, row.piece.identity)) if row.piece else None
+        return Group(performer=row.performer, piece=piece, round=row.round)
+
+    return group
 
 
 def maestro_group(row: SegmentRow) -> Group | None:

@@ -7,7 +7,7 @@ Where a tier may not be asked, its plan and labels are skipped and not failed: n
 reason stands on the asset's page as an observation, and what follows in the same run is skipped.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -62,12 +62,12 @@ class TaughtTier:
 
     Attributes:
         tier: the tier.
-        group_of: with whom a row's segment is compared.
+        groups: reads what tells with whom a row's segment is compared.
         after: T2, where this tier is judged only once T2's labels have passed the gate.
     """
 
     tier: Tier
-    group_of: GroupOf
+    groups: Callable[[Store], GroupOf]
     after: Tier | None = None
 
 
@@ -181,8 +181,9 @@ def _packets(taught: TaughtTier) -> dg.AssetsDefinition:
         },
     )
     def teacher_packets(config: PacketsConfig, store: StoreResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        opened = store.open()
         try:
-            written = write_packets(store.open(), tier, taught.group_of, renew=config.renew)
+            written = write_packets(opened, tier, taught.groups(opened), renew=config.renew)
         except Problem as error:
             raise failure(error) from None
         compared = pl.Series([row.compared_with for row in written.rows], dtype=pl.String)

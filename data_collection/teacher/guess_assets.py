@@ -70,7 +70,7 @@ def guess_control_asset(taught: TaughtTier, names: tuple[str, ...]) -> dg.Assets
         opened = store.open()
         try:
             closed = closed_because(opened, taught, teacher, teacher.read_rubric(opened))
-            truths = _one_clip_each(opened, tier, taught.group_of)
+            truths = _one_clip_each(opened, tier, taught.groups(opened))
             if len(truths) < 2:
                 closed = closed or "fewer than two pianists have a packet"
             if closed:
