@@ -223,17 +223,13 @@ def _plan(taught: TaughtTier, names: tuple[str, ...]) -> dg.AssetsDefinition:
     def teacher_plan(
         context: dg.AssetExecutionContext, store: StoreResource, teacher: TeacherResource
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
-        opened = store.open()
         try:
-            rubric = teacher.read_rubric(opened)
-            closed = closed_because(opened, taught, teacher, rubric)
-            if closed:
-                observe_skip(context, closed)
-                return
-            ledger = teacher.ledger(names)
-            plan = _planned(opened, tier, teacher, rubric, ledger)
+            asked = _asked(context, store.open(), taught, teacher, names)
         except Problem as error:
             raise failure(error) from None
+        if asked is None:
+            return
+        plan, ledger = asked.plan, asked.ledger
         yield dg.MaterializeResult(
             metadata={
                 **plan.facts(),
@@ -274,13 +270,10 @@ def _labels(taught: TaughtTier, names: tuple[str, ...]) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         opened = store.open()
         try:
-            rubric = teacher.read_rubric(opened)
-            closed = closed_because(opened, taught, teacher, rubric)
-            if closed:
-                observe_skip(context, closed)
+            asked = _asked(context, opened, taught, teacher, names)
+            if asked is None:
                 return
-            ledger = teacher.ledger(names)
-            plan = _planned(opened, tier, teacher, rubric, ledger)
+            rubric, plan, ledger = asked.rubric, asked.plan, asked.ledger
             context.log.info(
                 f"{len(plan.to_ask)} questions, at most {plan.upper_usd:.4f} USD, "
                 f"{plan.left_usd:.2f} USD left"
@@ -326,20 +319,40 @@ def _gate_deps(taught: TaughtTier) -> list[dg.AssetKey]:
     return [] if taught.after is None else [dg.AssetKey([*taught.after.key_prefix, LABELS])]
 
 
-def _planned(
-    store: Store, tier: Tier, teacher: TeacherResource, rubric: Rubric, ledger: Ledger
-) -> Plan:
-    rows = read_packets(store, tier)
-    return make_plan(
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked, by which rubric, and where its money is counted."""
+
+    rubric: Rubric
+    ledger: Ledger
+    plan: Plan
+
+
+def _asked(
+    context: dg.AssetExecutionContext,
+    store: Store,
+    taught: TaughtTier,
+    teacher: TeacherResource,
+    names: tuple[str, ...],
+) -> _Asked | None:
+    """The plan of a tier; None where it may not be asked, which its page then says."""
+    rubric = teacher.read_rubric(store)
+    closed = closed_because(store, taught, teacher, rubric)
+    if closed:
+        observe_skip(context, closed)
+        return None
+    ledger = teacher.ledger(names)
+    plan = make_plan(
         teacher.client(),
         prompt_of(rubric),
-        questions_of(rows, teacher.asked_repeats()),
-        tier=tier.group,
+        questions_of(read_packets(store, taught.tier), teacher.asked_repeats()),
+        tier=taught.tier.group,
         teacher=teacher.teacher(),
         ledger=ledger,
         prices=teacher.read_prices(),
         validate=validator(rubric),
     )
+    return _Asked(rubric, ledger, plan)
 
 
 def observe_skip(context: dg.AssetExecutionContext, because: str) -> None:
