@@ -113,6 +113,14 @@ class Settings(BaseSettings):
         default=0.0, ge=0, description="how long a run waits for its batches' answers"
     )
     training_set_seed: int = Field(default=0, description="of the search for a split")
+    plan_max_disk_bytes: int | None = Field(
+        default=None, ge=0, description="what all tiers may take at the peak"
+    )
+    plan_max_gpu_hours: float | None = Field(default=None, ge=0, description="for what is left")
+    plan_max_nights: int | None = Field(default=None, ge=0, description="of the longest tier")
+    plan_max_label_dollars: float | None = Field(
+        default=None, ge=0, description="for the labels that are left, USD"
+    )
     anthropic_api_key: SecretStr | None = Field(default=None, description="the teacher's key")
     anthropic_base_url: str | None = Field(default=None, description="the teacher's API")
     dagster_home: Path | None = Field(default=None, description="Dagster's instance folder")

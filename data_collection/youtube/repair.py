@@ -121,6 +121,13 @@ REASON_CLASSES: tuple[ReasonClass, ...] = (
         None,
         3,
     ),
+    ReasonClass(
+        "purged",
+        frozenset({"purged"}),
+        "it was taken out on purpose; its tombstone keeps it out",
+        "hopeless",
+        None,
+    ),
     ReasonClass("gone", frozenset({"removed"}), "it is no longer there", "hopeless", None, 3),
     ReasonClass(
         "unfit",
