@@ -122,7 +122,7 @@ REASON_CLASSES: tuple[ReasonClass, ...] = (
         3,
     ),
     ReasonClass(
-        "purged",
+        "taken_out",
         frozenset({"purged"}),
         "it was taken out on purpose; its tombstone keeps it out",
         "hopeless",
