@@ -6,6 +6,7 @@ does not: any work. Tests and the demo build a variant by keyword instead of pat
 
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -43,13 +44,18 @@ from data_collection.settings import Settings
 from data_collection.teacher.assets import teacher_assets
 from data_collection.teacher.guess_assets import guess_control_asset
 from data_collection.teacher.resources import TeacherResource
-from data_collection.teaching import gate_is_open, taught_tiers, teaching_gate
+from data_collection.teaching import gate_is_open, taught_tiers, teaching_gate, tier_states
 from data_collection.training_set.assets import (
     SplitResource,
     external_assets,
     leaks_check,
     manifest_asset,
     splits_check,
+)
+from data_collection.training_set.card_assets import (
+    card_asset,
+    completion_check,
+    training_set_job,
 )
 from data_collection.youtube.assets import youtube_assets
 from data_collection.youtube.channels import read_channels
@@ -106,6 +112,7 @@ def build_defs(
     tiers = (competition, maestro, youtube)
     by_name: Tiers = {"competition": competition, "maestro": maestro, "youtube": youtube}
     taught = taught_tiers(competition, maestro, youtube)
+    states = partial(tier_states, competition, maestro, youtube)
     signals = [
         *signal_assets(edition, competition),
         *pairs_assets(maestro),
@@ -123,6 +130,7 @@ def build_defs(
             guess_control_asset(taught[0], tuple(each.tier.group for each in taught)),
             *external_assets(),
             manifest_asset(tiers, read_copies, lambda store: gate_is_open(store, competition)),
+            card_asset(states, read_copies, {"augmentation": settings.augmentation_seed}),
             *_following(signals, dict.fromkeys(FOLLOWING_SIGNAL, nightly())),
         ],
         asset_checks=[
@@ -136,9 +144,14 @@ def build_defs(
             teaching_gate(edition, competition),
             leaks_check(read_copies),
             splits_check(),
+            completion_check(states),
             *(check(tier) for tier in tiers for check in (schema_check, completeness_check)),
         ],
-        jobs=[*(job for tier in tiers for job in tier_jobs(tier)), youtube_repair],
+        jobs=[
+            *(job for tier in tiers for job in tier_jobs(tier)),
+            youtube_repair,
+            training_set_job(),
+        ],
         schedules=youtube_schedules(
             youtube, channels, night, home, wanted_by, forced=forced, repair=youtube_repair
         ),

@@ -23,8 +23,16 @@ from data_collection.recordings.tier_rows import SegmentRow
 from data_collection.teacher.assets import TaughtTier
 from data_collection.teacher.checks import gate_check
 from data_collection.teacher.gate_report import GateReport
-from data_collection.teacher.label_stage import gate_report
-from data_collection.teacher.packet_stage import Group, GroupOf
+from data_collection.teacher.label_stage import (
+    UNSCORED,
+    UnscoredRow,
+    decided_pilot,
+    gate_report,
+    labels_path,
+)
+from data_collection.teacher.labels import read_labels
+from data_collection.teacher.packet_stage import Group, GroupOf, read_packets
+from data_collection.training_set.tier_states import Teaching, TierState
 
 ONE_OCCASION = "all"
 """The round of a tier that has none."""
@@ -76,6 +84,49 @@ def gate_is_open(store: Store, competition: Tier) -> bool:
     """
     report = gate_report(store, competition)
     return isinstance(report, GateReport) and report.verdict == "open"
+
+
+def tier_states(competition: Tier, maestro: Tier, youtube: Tier, store: Store) -> list[TierState]:
+    """What the tiers and the teacher know, for the data card and the completion gate.
+
+    Raises:
+        SetupError: a decision, labels or a report cannot be read.
+    """
+    made = {"t2": ("preferences.parquet",), "t3": ("piece_performer_map.json", "pairs.parquet")}
+    return [
+        TierState(
+            "t2",
+            competition,
+            files=_below(competition, made["t2"]),
+            teaching=_teaching(store, competition),
+        ),
+        TierState("t3", maestro, files=_below(maestro, made["t3"])),
+        TierState("t4", youtube),
+    ]
+
+
+def _below(tier: Tier, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(tier.folder(name) for name in names)
+
+
+def _teaching(store: Store, tier: Tier) -> Teaching:
+    pilot = decided_pilot(store)
+    if not pilot.is_go:
+        return Teaching(pilot_is_go=False, because=pilot.because)
+    labels = store.path(labels_path(tier)).exists()
+    unscored = f"{tier.folder(UNSCORED)}.jsonl"
+    stated = read_rows(store, unscored, UnscoredRow) if store.path(unscored).exists() else []
+    report = gate_report(store, tier)
+    return Teaching(
+        pilot_is_go=True,
+        because=pilot.because,
+        judged=frozenset(row.segment_id for row in read_packets(store, tier)),
+        scored=frozenset(
+            label.segment_id for label in (read_labels(store, labels_path(tier)) if labels else ())
+        ),
+        stated={row.segment_id: row.state for row in stated},
+        verdict=report.verdict if isinstance(report, GateReport) else None,
+    )
 
 
 def competition_groups(competition: Tier, store: Store) -> GroupOf:

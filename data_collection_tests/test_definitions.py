@@ -22,6 +22,7 @@ MAESTRO = "maestro_cache"
 YOUTUBE = "youtube_piano_cache"
 NO_TABLES = {
     "audio",
+    "data_card",
     "augmented_muq_embeddings",
     "fingerprints",
     "gate",
@@ -75,6 +76,7 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
         "percepiano_cache",
         "pretrain_cache",
         "teacher/pilot",
+        "training_set/data_card",
         "training_set/manifest",
         f"{YOUTUBE}/audio",
         f"{YOUTUBE}/augmented_muq_embeddings",
@@ -119,6 +121,7 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
         f"{MAESTRO}/recordings:every_work_is_known",
         f"{MAESTRO}/recordings:no_work_crosses_the_split",
         f"{MAESTRO}/recordings:the_release_is_whole",
+        "training_set/data_card:the_collection_is_complete",
         "training_set/manifest:every_split_says_something",
         "training_set/manifest:nothing_crosses_the_split",
         f"{YOUTUBE}/metadata:every_segment_has_its_embedding",
@@ -131,6 +134,7 @@ def test_names_are_kept(defs: dg.Definitions) -> None:
         "competition_cache_chopin2021_metadata",
         "maestro_cache_catalogue",
         "maestro_cache_metadata",
+        "training_set",
         "youtube_piano_cache_catalogue",
         "youtube_piano_cache_metadata",
         "youtube_piano_cache_repair",

@@ -13,7 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from data_collection.recordings.receipts import StageResult, read_receipt, settle
+from data_collection.recordings.rows import write_rows
 from data_collection.recordings.store import Store, StoredFile, sha256_of_file
 from data_collection.recordings.tier import Tier
 from data_collection.teacher.answers import Answer
@@ -36,6 +39,7 @@ from data_collection.teacher.rubric import Rubric, output_schema, system_text
 
 LABELS = "teacher_labels"
 GATE = "teacher_gate"
+UNSCORED = "teacher_unscored"
 PILOT_FILE = "teacher/pilot.json"
 GATE_CODE_VERSION = "1"
 
@@ -94,6 +98,16 @@ def _is_repeated(segment_id: str, repeats: Repeats) -> bool:
     return drawn < repeats.share
 
 
+class UnscoredRow(BaseModel):
+    """A row of `teacher_unscored.jsonl`: a segment that was asked about and has no label."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    segment_id: str = Field(description="of the tier's metadata")
+    state: str = Field(description="refused, cut_off, invalid, expired or errored")
+    because: str | None = Field(description="the same in words")
+
+
 @dataclass(frozen=True, slots=True)
 class WrittenLabels:
     """What the answers gave.
@@ -150,6 +164,15 @@ def write_answers(
             )
         )
     labels = labels_of(scored, rubric.names)
+    labelled = {label.segment_id for label in labels}
+    unscored = {
+        answer.segment_id: UnscoredRow(
+            segment_id=answer.segment_id, state=answer.state, because=answer.because
+        )
+        for answer in answers
+        if answer.segment_id not in labelled
+    }
+    write_rows(store, f"{tier.folder(UNSCORED)}.jsonl", unscored.values())
     return WrittenLabels(
         labels=labels,
         agreement=retest_agreement(scored, rubric.names),

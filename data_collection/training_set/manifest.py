@@ -123,7 +123,7 @@ def _sound_segments(sources: Sources) -> tuple[pl.DataFrame, list[pl.DataFrame]]
     return checked.filter(is_sound).drop("fault"), [
         _named(twice, pl.lit("segment_twice"), "segment_id", "the first row is taken"),
         _named(checked.filter(~is_sound), pl.col("fault"), "segment_id", _ADVICE),
-        *_without_rows(segments, receipts, disk),
+        *_without_rows(segments, receipts, disk, sources.duplicates),
     ]
 
 
@@ -150,15 +150,18 @@ def _with_faults(
 
 
 def _without_rows(
-    segments: pl.DataFrame, receipts: pl.DataFrame, disk: pl.DataFrame
+    segments: pl.DataFrame, receipts: pl.DataFrame, disk: pl.DataFrame, duplicates: pl.DataFrame
 ) -> list[pl.DataFrame]:
-    """Embeddings that no row names, of receipts and of the disk."""
+    """Embeddings that no row names, of receipts and of the disk; copies have no rows on purpose."""
     keys = ["collection", "path"]
     tier_of = segments.select("collection", "tier").unique()
     unnamed = (
         receipts.filter(pl.col("state") == "done")
         .join(segments.select("collection", path="embedding_path"), on=keys, how="anti")
         .join(tier_of, on="collection")
+        .with_columns(recording=pl.concat_str("collection", pl.lit("/"), "recording_id"))
+        .join(duplicates, on="recording", how="anti")
+        .drop("recording")
     )
     stray = (
         disk.filter(~pl.col("path").str.contains("augmented_muq_embeddings/"))

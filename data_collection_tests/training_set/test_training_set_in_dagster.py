@@ -16,6 +16,7 @@ from data_collection.load import open_manifest, select
 from data_collection.recordings.store import Store
 from data_collection.settings import Settings
 from data_collection.training_set.assets import MANIFEST
+from data_collection.training_set.card_assets import CARD
 from data_collection_tests.river import write_edition
 from data_collection_tests.training_set import made_collection as made
 
@@ -30,20 +31,20 @@ class Set:
     instance: dg.DagsterInstance
     store: Store
 
-    def materialize(self) -> bool:
-        """Make the manifest with its checks."""
+    def materialize(self, *keys: dg.AssetKey) -> bool:
+        """Make the manifest, or other assets, with their checks."""
         result = dg.materialize(
             [*(self.definitions.assets or ()), *(self.definitions.asset_checks or ())],  # type: ignore[arg-type]
-            selection=dg.AssetSelection.assets(MANIFEST),
+            selection=dg.AssetSelection.assets(*(keys or (MANIFEST,))),
             instance=self.instance,
             resources=dict(self.definitions.resources or {}),
             raise_on_error=False,
         )
         return result.success
 
-    def check(self, name: str) -> dg.AssetCheckEvaluation:
+    def check(self, name: str, asset: dg.AssetKey = MANIFEST) -> dg.AssetCheckEvaluation:
         """What a check said last."""
-        key = dg.AssetCheckKey(MANIFEST, name)
+        key = dg.AssetCheckKey(asset, name)
         record = self.instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
         evaluation = record.event.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]
         assert isinstance(evaluation, dg.AssetCheckEvaluation)
@@ -83,6 +84,21 @@ def test_the_manifest_is_made_and_nothing_crosses(training_set: Set) -> None:
     assert event.asset_materialization.metadata["dagster/row_count"].value == table.height
     assert training_set.materialize()
     assert training_set.store.path("training_set/manifest.parquet").read_bytes() == first
+
+
+def test_the_card_says_what_is_there_and_the_gate_what_is_not(training_set: Set) -> None:
+    """The page is one file, its numbers are the manifest's, and a half collection is not complete.
+
+    Guards a card of another manifest, and a gate that passes since nothing was looked at.
+    """
+    assert training_set.materialize(MANIFEST, CARD) is True
+    table = open_manifest(str(training_set.store.root))
+    figures = json.loads(training_set.store.path("training_set/data_card.json").read_text())
+    assert sum(split["segments"] for split in figures["splits"]) == table.height
+    assert "<html" in training_set.store.path("training_set/data_card.html").read_text()
+    found = training_set.check("the_collection_is_complete", CARD)
+    assert not found.passed, "the made collection has no catalogues"
+    assert "recordings.jsonl" in str(found.description)
 
 
 def test_a_leak_fails_the_check(training_set: Set) -> None:
