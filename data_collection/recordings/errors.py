@@ -43,6 +43,10 @@ class WorldError(RecordingError):
     """The world is at fault: the network, a rate limit. Costs the item no attempt."""
 
 
+class NotAskedError(WorldError):
+    """Nothing was asked of the source, so nothing new is known of the item."""
+
+
 class SetupError(RecordingError):
     """We are at fault: a full disk, a missing tool or model. Costs the item no attempt."""
 

@@ -19,7 +19,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from data_collection.recordings.errors import ItemError, RecordingError, SetupError
+from data_collection.recordings.errors import ItemError, NotAskedError, RecordingError, SetupError
 from data_collection.recordings.store import Store, StoredFile, sha256_of_file
 
 State = Literal["done", "filtered", "failed", "blocked"]
@@ -300,6 +300,10 @@ def settle_by_parts(
         )
         _remove_superseded(store, parts.receipt, settled)
         outcome = Settled(settled)
+    except NotAskedError as error:
+        if previous is not None and previous.state not in FINISHED:
+            return Settled(previous, stops_batch=error.stops_batch)
+        outcome = _blocked(parts.receipt, started_at, error)
     except ItemError as error:
         outcome = Settled(_ended(parts.receipt, started_at, "failed", error, attempts=attempts))
     except Exception as error:  # noqa: BLE001 - the world's fault or a bug: the others go on

@@ -19,7 +19,13 @@ from pathlib import Path
 import filelock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from data_collection.recordings.errors import RecordingError, SetupError, WorldError, room_on
+from data_collection.recordings.errors import (
+    NotAskedError,
+    RecordingError,
+    SetupError,
+    WorldError,
+    room_on,
+)
 from data_collection.recordings.originals import Original, OriginalSource
 from data_collection.recordings.store import Store
 from data_collection.recordings.tier_rows import Recording
@@ -150,7 +156,7 @@ class SharedBreaker:
     def _refused(self, refusal: Refusal, recording_id: str | None) -> WorldError:
         until = refusal.until.astimezone(UTC)
         subject = f"{recording_id}: " if recording_id else ""
-        return WorldError(
+        return NotAskedError(
             BREAKER_OPEN,
             f"{subject}{self.source} is not asked before {until:%Y-%m-%d %H:%M:%S} UTC "
             f"({refusal.because}); this costs no attempt: run it again after that, or delete "

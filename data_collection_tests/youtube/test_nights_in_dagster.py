@@ -318,7 +318,11 @@ def test_a_channel_listed_by_hand(nights: Nights) -> None:
 def test_the_breaker_and_the_gate_have_pages(nights: Nights) -> None:
     """Observing the breaker gives its phase and a plot; the gate says why it is open."""
     assets = [*(nights.definitions.assets or ())]
-    (observable,) = [one for one in assets if isinstance(one, dg.SourceAsset)]
+    (observable,) = [
+        one
+        for one in assets
+        if isinstance(one, dg.SourceAsset) and one.key == nights.key("breaker")
+    ]
     job = nights.definitions.resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(
         instance=nights.instance, asset_selection=[nights.key("breaker")]

@@ -284,9 +284,10 @@ def test_recordings_keep_their_attempts(
     breaker: SharedBreaker,
     clock: Clock,
 ) -> None:
-    """A real 429 opens for the time it names; what waits is blocked, asks nothing, costs nothing.
+    """A real 429 opens for the time it names; what waits asks nothing, costs and changes nothing.
 
-    Guards against an outage that is counted against the recordings that were next.
+    Guards against an outage that is counted against the recordings that were next, or that takes
+    the place of what is known of them.
     """
     source = guarded(ONCE, breaker)
     good, bad = media_folder / "stage1_sol.flac", f"{loopback.url}/nowhere.mp3"
@@ -300,8 +301,11 @@ def test_recordings_keep_their_attempts(
     asked = loopback.requests.total()
     address = f"{loopback.url}/media/one.flac"
     waiting = audio_of(store, tier, source, address)
-    assert (waiting.receipt.state, waiting.receipt.reason) == ("blocked", "breaker_open")
+    assert (waiting.receipt.state, waiting.receipt.reason) == ("failed", "removed")
     assert (waiting.receipt.attempts, waiting.stops_batch) == (1, True)
+    new = audio_of(store, tier, source, address, "three")
+    assert (new.receipt.state, new.receipt.reason) == ("blocked", "breaker_open")
+    assert (new.receipt.attempts, new.stops_batch) == (0, True)
     assert loopback.requests.total() == asked
     clock.wait(seconds=301)
     done = audio_of(store, tier, source, address)
