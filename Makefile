@@ -49,9 +49,10 @@ definitions: home
 	$(BIN)/dagster definitions validate -w workspace.yaml
 	$(BIN)/dg check defs
 
-# Two processes; a file's tests stay together, since they share what it has made.
+# Two processes; a file's tests stay together, since they share what it has made. Files begin in the
+# order of data_collection_tests/conftest.py, the longest first, and not those with the most tests.
 pytest:
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 clean:
 	rm -rf .venv .dagster data/demo

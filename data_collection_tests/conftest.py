@@ -27,7 +27,14 @@ for _name in ("NO_PROXY", "no_proxy"):
 settings.register_profile("project", deadline=None, derandomize=True)
 settings.load_profile("project")
 
-LONGEST = ("test_headless.py", "test_demo.py", "test_river.py", "test_river_of_maestro.py")
+LONGEST = (
+    "test_demo.py",
+    "test_river.py",
+    "test_headless.py",
+    "test_river_of_maestro.py",
+    "test_nights_in_dagster.py",
+    "test_teacher_in_dagster.py",
+)
 """Files that take minutes; last, one of them would keep one process busy and the other idle."""
 
 SAMPLE_NAMES = ("stage1_sol", "final_okafor")
@@ -37,7 +44,8 @@ EXCERPT_S = 8.0
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with the longest files where several processes share them; alone, they come last."""
     shared = os.environ.get("PYTEST_XDIST_WORKER") is not None
-    items.sort(key=lambda item: (item.path.name in LONGEST) != shared)
+    order = {name: at - len(LONGEST) if shared else at + 1 for at, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, 0))
 
 
 @pytest.fixture(scope="session")
